@@ -1,0 +1,142 @@
+/*
+ * What is known of a downstream connection and of one stream on it, for filters, formatters, access logs and admin. Filled by
+ * whoever learns a fact first; everything lives as long as the connection or the stream.
+ */
+#pragma once
+
+#include "proxy/base/str.h"
+#include "proxy/http/codec.h"
+#include "proxy/io/addr.h"
+#include "proxy/io/transport.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lk_route;
+struct lk_virtual_host;
+struct lk_route_config;
+struct lk_metadata;
+struct lk_value;
+struct lk_host;
+
+/* X(enumerator, short, long): %RESPONSE_FLAGS% and %RESPONSE_FLAGS_LONG%, in Envoy's order of printing. */
+#define LK_RESPONSE_FLAGS(X)                                                                                           \
+    X(FAILED_LOCAL_HEALTH_CHECK, "LH", "FailedLocalHealthCheck")                                                       \
+    X(NO_HEALTHY_UPSTREAM, "UH", "NoHealthyUpstream")                                                                  \
+    X(UPSTREAM_REQUEST_TIMEOUT, "UT", "UpstreamRequestTimeout")                                                        \
+    X(LOCAL_RESET, "LR", "LocalReset")                                                                                 \
+    X(UPSTREAM_REMOTE_RESET, "UR", "UpstreamRemoteReset")                                                              \
+    X(UPSTREAM_CONNECTION_FAILURE, "UF", "UpstreamConnectionFailure")                                                  \
+    X(UPSTREAM_CONNECTION_TERMINATION, "UC", "UpstreamConnectionTermination")                                          \
+    X(UPSTREAM_OVERFLOW, "UO", "UpstreamOverflow")                                                                     \
+    X(NO_ROUTE_FOUND, "NR", "NoRouteFound")                                                                            \
+    X(DELAY_INJECTED, "DI", "DelayInjected")                                                                           \
+    X(FAULT_INJECTED, "FI", "FaultInjected")                                                                           \
+    X(RATE_LIMITED, "RL", "RateLimited")                                                                               \
+    X(UNAUTHORIZED_EXTERNAL_SERVICE, "UAEX", "UnauthorizedExternalService")                                            \
+    X(RATELIMIT_SERVICE_ERROR, "RLSE", "RateLimitServiceError")                                                        \
+    X(DOWNSTREAM_CONNECTION_TERMINATION, "DC", "DownstreamConnectionTermination")                                      \
+    X(UPSTREAM_RETRY_LIMIT_EXCEEDED, "URX", "UpstreamRetryLimitExceeded")                                              \
+    X(STREAM_IDLE_TIMEOUT, "SI", "StreamIdleTimeout")                                                                  \
+    X(INVALID_ENVOY_REQUEST_HEADERS, "IH", "InvalidEnvoyRequestHeaders")                                               \
+    X(DOWNSTREAM_PROTOCOL_ERROR, "DPE", "DownstreamProtocolError")                                                     \
+    X(UPSTREAM_MAX_STREAM_DURATION_REACHED, "UMSDR", "UpstreamMaxStreamDurationReached")                               \
+    X(RESPONSE_FROM_CACHE_FILTER, "RFCF", "ResponseFromCacheFilter")                                                   \
+    X(NO_FILTER_CONFIG_FOUND, "NFCF", "NoFilterConfigFound")                                                           \
+    X(DURATION_TIMEOUT, "DT", "DurationTimeout")                                                                       \
+    X(UPSTREAM_PROTOCOL_ERROR, "UPE", "UpstreamProtocolError")                                                         \
+    X(NO_CLUSTER_FOUND, "NC", "NoClusterFound")                                                                        \
+    X(OVERLOAD_MANAGER, "OM", "OverloadManagerTerminated")                                                             \
+    X(DNS_RESOLUTION_FAILED, "DF", "DnsResolutionFailed")                                                              \
+    X(DROP_OVERLOAD, "DO", "DropOverload")                                                                             \
+    X(DOWNSTREAM_REMOTE_RESET, "DR", "DownstreamRemoteReset")                                                          \
+    X(UNCONDITIONAL_DROP_OVERLOAD, "UDO", "UnconditionalDropOverload")
+
+enum lk_response_flag {
+#define X(id, short_name, long_name) LK_FLAG_##id,
+    LK_RESPONSE_FLAGS(X)
+#undef X
+        LK_FLAG_COUNT
+};
+#define LK_FLAG_BIT(id) ((uint64_t)1 << LK_FLAG_##id)
+
+struct lk_conn_info {
+    uint64_t id; /* unique in the process */
+    uint64_t start_us;      /* loop clock */
+    int64_t start_wall_us;
+    struct lk_addr remote;        /* of the peer; x-forwarded-for may override it per stream */
+    struct lk_addr local;         /* as the client sees it: the original destination when restored */
+    struct lk_addr direct_local;  /* of the socket */
+    bool local_restored;          /* original_dst found another destination */
+    struct lk_str detected_transport; /* by inspectors: "", "raw_buffer", "tls" */
+    struct lk_str sni;                /* by tls_inspector */
+    const struct lk_str *alpn;        /* by inspectors: application protocols */
+    unsigned alpn_count;
+    struct lk_str filter_chain_name;
+    const struct lk_transport_info *secure; /* NULL: plaintext */
+    const char *termination_details;        /* static or arena */
+    struct lk_str transport_failure;
+};
+
+/* A small typed store shared by filters of one stream or connection: filter state objects and dynamic metadata. */
+struct lk_dynamic_metadata {
+    struct lk_dynamic_metadata *next;
+    struct lk_str ns;
+    struct lk_str key;
+    const struct lk_value *value;
+};
+
+struct lk_upstream_info { /* of the attempt that answered, or of the last one */
+    struct lk_host *host;
+    const struct lk_addr *host_addr;
+    struct lk_str host_name; /* as configured */
+    struct lk_str cluster;     /* name; empty: none chosen */
+    struct lk_str cluster_alt; /* stat name, %UPSTREAM_CLUSTER% */
+    struct lk_addr local;
+    uint64_t connection_id;
+    struct lk_str transport_failure;
+    const struct lk_metadata *cluster_metadata;
+    const struct lk_metadata *host_metadata;
+    enum lk_protocol protocol;
+    bool has_protocol;
+    uint64_t wire_sent, wire_received;
+    uint32_t attempts;
+    /* loop clock, us; 0: did not happen */
+    uint64_t pool_ready_us, first_tx_us, last_tx_us, first_rx_us, last_rx_us;
+};
+
+struct lk_stream_info {
+    const struct lk_conn_info *conn;
+    uint64_t id;
+    uint64_t start_us; /* loop clock */
+    int64_t start_wall_us;
+    uint64_t last_downstream_rx_us, first_downstream_tx_us, last_downstream_tx_us, end_us;
+    uint64_t bytes_received, bytes_sent; /* body */
+    uint64_t wire_received, wire_sent;
+    uint32_t request_headers_bytes, response_headers_bytes, response_trailers_bytes;
+    unsigned response_code; /* 0: none was sent */
+    uint64_t flags;         /* bits of enum lk_response_flag */
+    struct lk_str details;  /* response code details */
+    struct lk_str connection_details; /* connection termination details */
+    enum lk_protocol protocol;
+    bool has_protocol;
+    bool health_check;
+    bool internal_request; /* x-envoy-internal */
+    struct lk_addr remote; /* downstream remote address after x-forwarded-for; len 0: the connection's */
+    const struct lk_route *route; /* NULL: none matched */
+    const struct lk_virtual_host *vhost;
+    const struct lk_route_config *route_config; /* that route belongs to it */
+    struct lk_str route_name;
+    struct lk_upstream_info upstream;
+    struct lk_str local_reply_body;
+    struct lk_dynamic_metadata *dynamic_metadata;
+    struct lk_str trace_id, span_id;
+};
+
+static inline void lk_stream_info_flag(struct lk_stream_info *info, enum lk_response_flag flag)
+{
+    info->flags |= (uint64_t)1 << flag;
+}
+const char *lk_response_flag_name(enum lk_response_flag flag, bool long_name);
+/* LK_FLAG_COUNT when the short name is unknown. */
+enum lk_response_flag lk_response_flag_find(struct lk_str short_name);
