@@ -1,0 +1,298 @@
+/* The process's clusters and each loop's views of them. See cluster.h for who runs what where. */
+#include "proxy/upstream/cluster.h"
+
+#include "proxy/base/log.h"
+#include "proxy/base/mem.h"
+#include "proxy/upstream/cluster_internal.h"
+#include "proxy/upstream/pool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct lk_clusters *lk_clusters_new(const struct lk_clusters_options *options)
+{
+    struct lk_clusters *clusters = lk_calloc(1, sizeof(*clusters));
+    clusters->options = *options;
+    pthread_mutex_init(&clusters->lock, NULL);
+    lk_map_init(&clusters->by_name);
+    clusters->loops = lk_calloc(options->loop_count, sizeof(*clusters->loops));
+    return clusters;
+}
+
+static void cluster_unref(struct lk_cluster *cluster)
+{
+    if (!lk_ref_put(&cluster->ref))
+        return;
+    if (cluster->hosts != NULL)
+        lk_host_set_unref(cluster->hosts);
+    size_t cursor = 0;
+    for (struct lk_map_slot *slot; (slot = lk_map_next(&cluster->states, &cursor)) != NULL;)
+        lk_host_state_unref(slot->value);
+    lk_map_fini(&cluster->states);
+    lk_stats_scope_unref(cluster->stats);
+    lk_cluster_config_unref(cluster->config);
+    lk_free(cluster);
+}
+
+void lk_clusters_free(struct lk_clusters *clusters)
+{
+    if (clusters == NULL)
+        return;
+    for (unsigned l = 0; l < clusters->options.loop_count; l++) {
+        for (size_t i = 0; i < clusters->loops[l].count; i++) {
+            if (clusters->loops[l].views[i] == NULL)
+                continue;
+            cluster_unref(clusters->loops[l].views[i]->cluster);
+            lk_free(clusters->loops[l].views[i]);
+        }
+    }
+    for (size_t i = 0; i < clusters->count; i++)
+        cluster_unref(clusters->all[i]);
+    if (clusters->dns != NULL)
+        lk_dns_free(clusters->dns);
+    for (unsigned i = 0; i < clusters->options.loop_count; i++)
+        lk_free(clusters->loops[i].views);
+    lk_free(clusters->loops);
+    lk_free(clusters->all);
+    lk_map_fini(&clusters->by_name);
+    pthread_mutex_destroy(&clusters->lock);
+    lk_free(clusters);
+}
+
+bool lk_clusters_add(struct lk_clusters *clusters, struct lk_cluster_config *config, struct lk_errors *errors)
+{
+    if (lk_map_get(&clusters->by_name, config->name) != NULL)
+        return lk_errors_add(errors, "cluster '%.*s' is defined twice", LK_STR_ARG(config->name));
+    struct lk_cluster *cluster = lk_calloc(1, sizeof(*cluster));
+    lk_ref_init(&cluster->ref);
+    lk_ref_get(&config->ref);
+    cluster->config = config;
+    cluster->clusters = clusters;
+    cluster->index = (unsigned)clusters->count;
+    char prefix[512];
+    int len = snprintf(prefix, sizeof(prefix), "cluster.%.*s.", LK_STR_ARG(config->stat_name));
+    len = len < (int)sizeof(prefix) ? len : (int)sizeof(prefix) - 1;
+    cluster->stats = lk_stats_scope_ref(clusters->options.stats, &lk_cluster_stat_block, lk_str(prefix, (size_t)len));
+    lk_breaker_init(&cluster->breakers[0], &config->limits[0]);
+    lk_breaker_init(&cluster->breakers[1], &config->limits[1]);
+    lk_map_init(&cluster->states);
+    clusters->all = lk_grow(clusters->all, &clusters->cap, clusters->count + 1, sizeof(struct lk_cluster *));
+    clusters->all[clusters->count++] = cluster;
+    lk_map_set(&clusters->by_name, config->name, cluster);
+    return true;
+}
+
+bool lk_clusters_has(const struct lk_clusters *clusters, struct lk_str name)
+{
+    return lk_map_get(&clusters->by_name, name) != NULL;
+}
+
+size_t lk_clusters_count(const struct lk_clusters *clusters)
+{
+    return clusters->count;
+}
+
+void lk_clusters_each(struct lk_clusters *clusters, void (*visit)(void *arg, struct lk_cluster *cluster), void *arg)
+{
+    for (size_t i = 0; i < clusters->count; i++)
+        visit(arg, clusters->all[i]);
+}
+
+/* --- start -------------------------------------------------------------------------------------------------------- */
+
+static void one_is_ready(struct lk_clusters *clusters)
+{
+    if (--clusters->waiting > 0 || clusters->on_ready == NULL)
+        return;
+    void (*on_ready)(void *arg) = clusters->on_ready;
+    clusters->on_ready = NULL;
+    on_ready(clusters->ready_arg);
+}
+
+static void dns_first_answer(struct lk_cluster *cluster)
+{
+    one_is_ready(cluster->clusters);
+}
+
+static bool needs_dns(const struct lk_cluster *cluster)
+{
+    return cluster->config->type == LK_CLUSTER_STRICT_DNS || cluster->config->type == LK_CLUSTER_LOGICAL_DNS;
+}
+
+static struct lk_dns *dns_of(struct lk_clusters *clusters, const struct lk_cluster_config *config, struct lk_error *error)
+{
+    if (config->dns_resolver_count > 0 || config->dns_use_tcp || config->dns_no_search) {
+        struct lk_dns_options own = {.resolvers = config->dns_resolvers,
+                                     .resolver_count = config->dns_resolver_count,
+                                     .use_tcp = config->dns_use_tcp,
+                                     .no_default_search = config->dns_no_search};
+        return lk_dns_new(clusters->options.main_loop, &own, error);
+    }
+    if (clusters->dns == NULL)
+        clusters->dns = lk_dns_new(clusters->options.main_loop, &(struct lk_dns_options){0}, error);
+    return clusters->dns;
+}
+
+static bool start_cluster(struct lk_clusters *clusters, struct lk_cluster *cluster, struct lk_error *error)
+{
+    if (needs_dns(cluster)) {
+        struct lk_dns *dns = dns_of(clusters, cluster->config, error);
+        if (dns == NULL)
+            return false;
+        clusters->waiting++;
+        return lk_cluster_dns_start(cluster, dns, dns_first_answer, error);
+    }
+    if (cluster->config->type == LK_CLUSTER_STATIC && cluster->config->endpoints != NULL) {
+        struct lk_endpoints *endpoints = (struct lk_endpoints *)cluster->config->endpoints;
+        lk_cluster_set_hosts(cluster, lk_host_set_from_endpoints(cluster, endpoints));
+    }
+    return true;
+}
+
+bool lk_clusters_start(struct lk_clusters *clusters, void (*on_ready)(void *arg), void *arg, struct lk_error *error)
+{
+    clusters->on_ready = on_ready;
+    clusters->ready_arg = arg;
+    clusters->waiting = 1; /* this function */
+    for (size_t i = 0; i < clusters->count; i++) {
+        if (!start_cluster(clusters, clusters->all[i], error))
+            return false;
+    }
+    one_is_ready(clusters);
+    return true;
+}
+
+void lk_clusters_stop(struct lk_clusters *clusters)
+{
+    for (size_t i = 0; i < clusters->count; i++)
+        lk_cluster_dns_stop(clusters->all[i]);
+}
+
+/* --- hosts -------------------------------------------------------------------------------------------------------- */
+
+static struct lk_str addr_key(const struct lk_addr *addr)
+{
+    socklen_t len;
+    const struct sockaddr *sa = lk_addr_sockaddr(addr, &len);
+    return lk_str((const char *)sa, len);
+}
+
+struct lk_host_state *lk_cluster_state(struct lk_cluster *cluster, const struct lk_addr *addr)
+{
+    struct lk_host_state *state = lk_map_get(&cluster->states, addr_key(addr));
+    if (state == NULL) {
+        state = lk_host_state_new(addr);
+        lk_map_set(&cluster->states, addr_key(&state->addr), state);
+    }
+    lk_ref_get(&state->ref);
+    return state;
+}
+
+struct lk_host_set *lk_host_set_from_endpoints(struct lk_cluster *cluster, struct lk_endpoints *endpoints)
+{
+    size_t total = 0;
+    for (size_t l = 0; l < endpoints->locality_count; l++)
+        total += endpoints->localities[l].endpoint_count;
+    struct lk_host **hosts = lk_calloc(total > 0 ? total : 1, sizeof(*hosts));
+    size_t count = 0;
+    for (size_t l = 0; l < endpoints->locality_count; l++) {
+        for (size_t e = 0; e < endpoints->localities[l].endpoint_count; e++) {
+            const struct lk_endpoint *endpoint = &endpoints->localities[l].endpoints[e];
+            struct lk_host_state *state = lk_cluster_state(cluster, &endpoint->addr);
+            hosts[count++] = lk_host_from_endpoint(state, endpoints, l, e);
+            lk_host_state_unref(state);
+        }
+    }
+    struct lk_host_set *set = lk_host_set_new(hosts, count, endpoints->overprovisioning_factor);
+    lk_free(hosts);
+    return set;
+}
+
+struct lk_host *lk_host_from_endpoint(struct lk_host_state *state, struct lk_endpoints *endpoints, size_t locality,
+                                      size_t index)
+{
+    const struct lk_locality_endpoints *group = &endpoints->localities[locality];
+    const struct lk_endpoint *endpoint = &group->endpoints[index];
+    struct lk_host *host = lk_host_new(state, endpoints);
+    host->hostname = endpoint->hostname;
+    host->metadata = endpoint->metadata;
+    host->locality = &group->locality;
+    host->weight = endpoint->weight > 0 ? endpoint->weight : 1;
+    host->priority = (uint16_t)group->priority;
+    host->locality_index = (uint16_t)locality;
+    host->locality_weight = group->weight;
+    host->health = endpoint->health;
+    const struct lk_str path[] = {LK_STR_INIT("canary")};
+    const struct lk_value *canary = lk_metadata_get(endpoint->metadata, LK_STR("envoy.lb"), path, 1);
+    host->canary = canary != NULL && canary->kind == LK_VALUE_BOOL && canary->boolean;
+    return host;
+}
+
+struct lk_host_set *lk_cluster_hosts(struct lk_cluster *cluster)
+{
+    pthread_mutex_lock(&cluster->clusters->lock);
+    struct lk_host_set *set = cluster->hosts;
+    if (set != NULL)
+        lk_host_set_ref(set);
+    pthread_mutex_unlock(&cluster->clusters->lock);
+    return set;
+}
+
+static void count_membership(struct lk_cluster *cluster, const struct lk_host_set *set)
+{
+    uint64_t healthy = 0;
+    uint64_t degraded = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        enum lk_availability availability = lk_host_availability(set->hosts[i]);
+        healthy += availability == LK_HOST_HEALTHY;
+        degraded += availability == LK_HOST_DEGRADED;
+    }
+    lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_TOTAL, set->count);
+    lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_HEALTHY, healthy);
+    lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_DEGRADED, degraded);
+    lk_stats_inc(cluster->stats, LK_CLUSTER_MEMBERSHIP_CHANGE);
+}
+
+struct hosts_update {
+    struct lk_work work;
+    struct lk_cluster *cluster;
+    struct lk_host_set *set;
+};
+
+static void apply_update(struct lk_work *work)
+{
+    struct hosts_update *update = LK_CONTAINER_OF(work, struct hosts_update, work);
+    struct lk_clusters *clusters = update->cluster->clusters;
+    struct lk_loop_clusters *mine = &clusters->loops[lk_loop_index(lk_loop_current())];
+    struct lk_cluster_view *view = update->cluster->index < mine->count ? mine->views[update->cluster->index] : NULL;
+    if (view != NULL && update->set->version > view->version)
+        lk_cluster_view_set_hosts(view, update->set);
+    lk_host_set_unref(update->set);
+    cluster_unref(update->cluster);
+    lk_free(update);
+}
+
+void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
+{
+    struct lk_clusters *clusters = cluster->clusters;
+    pthread_mutex_lock(&clusters->lock);
+    struct lk_host_set *old = cluster->hosts;
+    cluster->hosts = set;
+    bool views_exist = cluster->viewed;
+    pthread_mutex_unlock(&clusters->lock);
+    if (old != NULL)
+        lk_host_set_unref(old);
+    if (old != NULL || cluster->config->type != LK_CLUSTER_STATIC)
+        count_membership(cluster, set);
+    if (!views_exist)
+        return;
+    for (unsigned i = 0; i < clusters->options.loop_count; i++) {
+        struct hosts_update *update = lk_calloc(1, sizeof(*update));
+        update->work.fn = apply_update;
+        update->cluster = cluster;
+        update->set = set;
+        lk_ref_get(&cluster->ref);
+        lk_host_set_ref(set);
+        lk_loop_post(clusters->options.loops[i], &update->work);
+    }
+}

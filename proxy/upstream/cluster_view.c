@@ -1,0 +1,291 @@
+/* One loop's view of a cluster: picking hosts and keeping their per-loop state. Runs on that loop's thread. */
+#include "proxy/base/log.h"
+#include "proxy/base/mem.h"
+#include "proxy/base/rand.h"
+#include "proxy/upstream/cluster_internal.h"
+#include "proxy/upstream/lb.h"
+#include "proxy/upstream/pool.h"
+
+#include <string.h>
+
+void lk_cluster_config_unref(struct lk_cluster_config *config)
+{
+    if (lk_ref_put(&config->ref) && config->arena != NULL)
+        lk_arena_free(config->arena);
+}
+
+static struct lk_str addr_key(const struct lk_addr *addr)
+{
+    socklen_t len;
+    const struct sockaddr *sa = lk_addr_sockaddr(addr, &len);
+    return lk_str((const char *)sa, len);
+}
+
+/* --- worker hosts --------------------------------------------------------------------------------------------- */
+
+static struct lk_worker_host *worker_host_new(struct lk_cluster_view *view, struct lk_host *host)
+{
+    struct lk_worker_host *wh = lk_calloc(1, sizeof(*wh));
+    wh->view = view;
+    wh->host = host;
+    lk_host_ref(host);
+    wh->state = host->state;
+    lk_ref_get(&wh->state->ref);
+    lk_list_init(&wh->idle);
+    lk_list_init(&wh->busy);
+    lk_list_init(&wh->connecting);
+    lk_list_init(&wh->waiters);
+    wh->linked = true;
+    lk_map_set(&view->worker_hosts, addr_key(&wh->state->addr), wh);
+    return wh;
+}
+
+void lk_worker_host_ref(struct lk_worker_host *wh)
+{
+    wh->refs++;
+}
+
+static void worker_host_free(struct lk_worker_host *wh)
+{
+    if (wh->linked)
+        lk_map_remove(&wh->view->worker_hosts, addr_key(&wh->state->addr));
+    lk_host_unref(wh->host);
+    lk_host_state_unref(wh->state);
+    lk_free(wh);
+}
+
+void lk_worker_host_unref(struct lk_worker_host *wh)
+{
+    LK_ASSERT(wh->refs > 0);
+    if (--wh->refs == 0 && wh->retired)
+        worker_host_free(wh);
+}
+
+static void retire(struct lk_worker_host *wh)
+{
+    if (wh->retired)
+        return;
+    lk_worker_host_ref(wh);
+    wh->retired = true;
+    lk_map_remove(&wh->view->worker_hosts, addr_key(&wh->state->addr));
+    wh->linked = false;
+    lk_pool_drain(wh);
+    lk_worker_host_unref(wh);
+}
+
+static struct lk_worker_host *worker_host_of(struct lk_cluster_view *view, struct lk_view_slot *slot)
+{
+    if (slot->worker_host != NULL)
+        return slot->worker_host;
+    struct lk_worker_host *wh = lk_map_get(&view->worker_hosts, addr_key(&slot->host->state->addr));
+    if (wh == NULL) {
+        wh = worker_host_new(view, slot->host);
+    } else if (wh->host != slot->host) {
+        lk_host_ref(slot->host);
+        lk_host_unref(wh->host);
+        wh->host = slot->host;
+    }
+    slot->worker_host = wh;
+    return wh;
+}
+
+uint32_t lk_view_slot_active(const struct lk_view_slot *slot)
+{
+    return slot->worker_host != NULL ? slot->worker_host->rq_active : 0;
+}
+
+/* --- endpoint versions ------------------------------------------------------------------------------------------ */
+
+static bool set_has(const struct lk_host_set *set, const struct lk_host_state *state)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->hosts[i]->state == state)
+            return true;
+    }
+    return false;
+}
+
+static void retire_missing(struct lk_cluster_view *view)
+{
+    bool again = true;
+    while (again) {
+        again = false;
+        size_t cursor = 0;
+        for (struct lk_map_slot *slot; (slot = lk_map_next(&view->worker_hosts, &cursor)) != NULL;) {
+            struct lk_worker_host *wh = slot->value;
+            if (set_has(view->set, wh->state))
+                continue;
+            retire(wh); /* changes the map */
+            again = true;
+            break;
+        }
+    }
+}
+
+void lk_cluster_view_set_hosts(struct lk_cluster_view *view, struct lk_host_set *set)
+{
+    lk_host_view_free(view->hosts);
+    view->hosts = NULL;
+    lk_host_set_ref(set);
+    if (view->set != NULL)
+        lk_host_set_unref(view->set);
+    view->set = set;
+    view->version = set->version;
+    retire_missing(view);
+}
+
+/* --- original destination --------------------------------------------------------------------------------------- */
+
+static bool unused(const struct lk_worker_host *wh)
+{
+    return wh->refs == 0 && wh->idle_count + wh->busy_count + wh->connecting_count + wh->waiter_count == 0;
+}
+
+static void cleanup_original_dst(struct lk_timer *timer)
+{
+    struct lk_cluster_view *view = LK_CONTAINER_OF(timer, struct lk_cluster_view, cleanup);
+    uint64_t now = lk_loop_now_ms(view->loop);
+    bool again = true;
+    while (again) {
+        again = false;
+        size_t cursor = 0;
+        for (struct lk_map_slot *slot; (slot = lk_map_next(&view->worker_hosts, &cursor)) != NULL;) {
+            struct lk_worker_host *wh = slot->value;
+            if (!unused(wh) || now - wh->last_used_ms < view->config->cleanup_interval_ms)
+                continue;
+            worker_host_free(wh);
+            again = true;
+            break;
+        }
+    }
+    if (view->worker_hosts.count > 0)
+        lk_timer_set(view->loop, timer, view->config->cleanup_interval_ms);
+}
+
+static struct lk_worker_host *pick_original_dst(struct lk_cluster_view *view, const struct lk_pick *pick)
+{
+    if (pick->original_dst == NULL || pick->original_dst->len == 0)
+        return NULL;
+    struct lk_addr addr = *pick->original_dst;
+    if (view->config->original_dst_port_override != 0)
+        lk_addr_set_port(&addr, (uint16_t)view->config->original_dst_port_override);
+    struct lk_worker_host *wh = lk_map_get(&view->worker_hosts, addr_key(&addr));
+    if (wh == NULL) {
+        struct lk_host_state *state = lk_host_state_new(&addr);
+        struct lk_host *host = lk_host_new(state, NULL);
+        wh = worker_host_new(view, host);
+        lk_host_unref(host);
+        lk_host_state_unref(state);
+    }
+    wh->last_used_ms = lk_loop_now_ms(view->loop);
+    if (!lk_timer_armed(&view->cleanup))
+        lk_timer_set(view->loop, &view->cleanup, view->config->cleanup_interval_ms);
+    return wh;
+}
+
+/* --- picking ------------------------------------------------------------------------------------------------------ */
+
+static struct lk_worker_host *pick_balanced(struct lk_cluster_view *view, const struct lk_pick *pick)
+{
+    if (view->set == NULL)
+        return NULL;
+    if (view->hosts == NULL)
+        view->hosts = lk_host_view_new(view->set, view->config->panic_percent, NULL, NULL);
+    struct lk_view_slot *chosen = NULL;
+    uint32_t tries = pick->avoid != NULL ? pick->max_attempts : 0;
+    for (uint32_t i = 0; i <= tries; i++) {
+        uint64_t random = lk_rand_u64();
+        bool panic;
+        struct lk_view_group *group = lk_host_view_group(view->hosts, random >> 32, &panic);
+        if (group == NULL)
+            return NULL;
+        if (panic)
+            lk_stats_inc(view->stats, LK_CLUSTER_LB_HEALTHY_PANIC);
+        chosen = lk_lb_pick(view->config, group, random);
+        if (pick->avoid == NULL || !pick->avoid(pick->arg, chosen->host))
+            break;
+    }
+    return worker_host_of(view, chosen);
+}
+
+struct lk_worker_host *lk_cluster_pick(struct lk_cluster_view *view, const struct lk_pick *pick)
+{
+    struct lk_worker_host *wh = view->config->type == LK_CLUSTER_ORIGINAL_DST ? pick_original_dst(view, pick)
+                                                                              : pick_balanced(view, pick);
+    if (wh != NULL)
+        lk_worker_host_ref(wh);
+    return wh;
+}
+
+/* --- views ---------------------------------------------------------------------------------------------------------- */
+
+static struct lk_cluster_view *view_new(struct lk_clusters *clusters, struct lk_loop *loop, struct lk_cluster *cluster)
+{
+    struct lk_loop_clusters *mine = &clusters->loops[lk_loop_index(loop)];
+    if (cluster->index >= mine->count) {
+        size_t count = clusters->count;
+        mine->views = lk_realloc(mine->views, count * sizeof(struct lk_cluster_view *));
+        memset(mine->views + mine->count, 0, (count - mine->count) * sizeof(struct lk_cluster_view *));
+        mine->count = count;
+    }
+    struct lk_cluster_view *view = lk_calloc(1, sizeof(*view));
+    lk_ref_get(&cluster->ref);
+    view->cluster = cluster;
+    view->config = cluster->config;
+    view->stats = cluster->stats;
+    view->loop = loop;
+    lk_map_init(&view->worker_hosts);
+    lk_timer_init(&view->cleanup, cleanup_original_dst);
+    pthread_mutex_lock(&clusters->lock);
+    cluster->viewed = true;
+    view->set = cluster->hosts;
+    if (view->set != NULL) {
+        lk_host_set_ref(view->set);
+        view->version = view->set->version;
+    }
+    pthread_mutex_unlock(&clusters->lock);
+    mine->views[cluster->index] = view;
+    return view;
+}
+
+struct lk_cluster_view *lk_cluster_view_get(struct lk_clusters *clusters, struct lk_loop *loop, struct lk_str name)
+{
+    struct lk_cluster *cluster = lk_map_get(&clusters->by_name, name);
+    if (cluster == NULL)
+        return NULL;
+    struct lk_loop_clusters *mine = &clusters->loops[lk_loop_index(loop)];
+    struct lk_cluster_view *view = cluster->index < mine->count ? mine->views[cluster->index] : NULL;
+    return view != NULL ? view : view_new(clusters, loop, cluster);
+}
+
+static void view_close(struct lk_cluster_view *view)
+{
+    lk_timer_clear(&view->cleanup);
+    while (view->worker_hosts.count > 0) {
+        size_t cursor = 0;
+        struct lk_worker_host *wh = lk_map_next(&view->worker_hosts, &cursor)->value;
+        lk_worker_host_ref(wh);
+        wh->retired = true;
+        lk_map_remove(&view->worker_hosts, addr_key(&wh->state->addr));
+        wh->linked = false;
+        lk_pool_close(wh);
+        lk_worker_host_unref(wh);
+    }
+    lk_host_view_free(view->hosts);
+    view->hosts = NULL;
+    if (view->set != NULL)
+        lk_host_set_unref(view->set);
+    view->set = NULL;
+}
+
+void lk_cluster_views_close(struct lk_clusters *clusters, struct lk_loop *loop)
+{
+    struct lk_loop_clusters *mine = &clusters->loops[lk_loop_index(loop)];
+    for (size_t i = 0; i < mine->count; i++) {
+        struct lk_cluster_view *view = mine->views[i];
+        if (view == NULL)
+            continue;
+        view_close(view);
+        lk_map_fini(&view->worker_hosts);
+    }
+}

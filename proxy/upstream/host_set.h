@@ -1,0 +1,22 @@
+/*
+ * All hosts of one cluster in one version: immutable, shared by all workers; replaced as a whole when endpoints change.
+ */
+#pragma once
+
+#include "proxy/base/ref.h"
+#include "proxy/upstream/host.h"
+
+#include <stddef.h>
+
+struct lk_host_set {
+    struct lk_ref ref;
+    uint64_t version; /* unique in the process */
+    uint32_t overprovisioning_factor;
+    size_t count;
+    struct lk_host *hosts[]; /* by priority, then in configured order */
+};
+
+/* Takes over the references of the hosts. Sorts them by priority. */
+struct lk_host_set *lk_host_set_new(struct lk_host **hosts, size_t count, uint32_t overprovisioning_factor);
+void lk_host_set_ref(struct lk_host_set *set);
+void lk_host_set_unref(struct lk_host_set *set);

@@ -1,0 +1,181 @@
+/* Splits a host set by priority and health and spreads the load over priorities as Envoy does (docs: priority levels, panic
+ * threshold, overprovisioning factor). Owner: one worker. */
+#include "proxy/upstream/host_view.h"
+
+#include "proxy/base/mem.h"
+#include "proxy/base/rand.h"
+
+static void group_add(struct lk_view_group *group, struct lk_view_slot *slot)
+{
+    uint32_t weight = slot->host->weight;
+    if (group->count == 0)
+        group->equal_weights = true;
+    else if (group->slots[0]->host->weight != weight)
+        group->equal_weights = false;
+    group->slots[group->count++] = slot;
+    group->total_weight += weight;
+}
+
+static void group_alloc(struct lk_view_group *group, size_t count)
+{
+    group->slots = lk_calloc(count > 0 ? count : 1, sizeof(struct lk_view_slot *));
+}
+
+static void group_fini(struct lk_view_group *group)
+{
+    lk_free(group->slots);
+    if (group->edf_ready)
+        lk_edf_fini(&group->edf);
+}
+
+static uint32_t percent_of(uint32_t part, uint32_t whole, uint32_t factor)
+{
+    if (whole == 0)
+        return 0;
+    uint64_t percent = (uint64_t)part * factor / whole;
+    return percent > 100 ? 100 : (uint32_t)percent;
+}
+
+/* Fills loads with shares of 100 over the priorities; *left is what is still to give. */
+static void give_load(uint32_t *share, uint32_t health, uint32_t normalized, uint32_t *left)
+{
+    uint32_t wanted = normalized == 0 ? 0 : (health * 100 + normalized - 1) / normalized;
+    *share = wanted > *left ? *left : wanted;
+    *left -= *share;
+}
+
+static void panic_loads(struct lk_host_view *view)
+{
+    uint32_t total = 0;
+    uint32_t given = 0;
+    view->total_panic = true;
+    for (uint32_t p = 0; p < view->priority_count; p++)
+        total += view->priorities[p].all.count;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        priority->panic = true;
+        priority->load = total > 0 ? 100 * priority->all.count / total : 0;
+        priority->degraded_load = 0;
+        given += priority->load;
+    }
+    for (uint32_t p = 0; p < view->priority_count && given < 100; p++) {
+        if (view->priorities[p].all.count > 0) {
+            view->priorities[p].load += 100 - given;
+            break;
+        }
+    }
+}
+
+static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
+{
+    uint32_t sum = 0;
+    uint32_t factor = view->set->overprovisioning_factor;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        sum += percent_of(priority->healthy.count, priority->all.count, factor);
+        sum += percent_of(priority->degraded.count, priority->all.count, factor);
+    }
+    uint32_t normalized = sum > 100 ? 100 : sum;
+    if (normalized == 0) {
+        panic_loads(view);
+        return;
+    }
+    uint32_t left = 100;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        give_load(&priority->load, percent_of(priority->healthy.count, priority->all.count, factor), normalized, &left);
+    }
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        give_load(&priority->degraded_load, percent_of(priority->degraded.count, priority->all.count, factor), normalized,
+                  &left);
+    }
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        uint32_t usable = priority->healthy.count + priority->degraded.count;
+        priority->panic =
+            normalized < 100 && priority->all.count > 0 && 100 * usable < panic_percent * priority->all.count;
+    }
+}
+
+static void seed_cursors(struct lk_host_view *view)
+{
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        priority->healthy.cursor = (uint32_t)lk_rand_below(priority->healthy.count);
+        priority->degraded.cursor = (uint32_t)lk_rand_below(priority->degraded.count);
+        priority->all.cursor = (uint32_t)lk_rand_below(priority->all.count);
+    }
+}
+
+struct lk_host_view *lk_host_view_new(struct lk_host_set *set, uint32_t panic_percent, lk_view_predicate_fn predicate,
+                                      const void *arg)
+{
+    struct lk_host_view *view = lk_calloc(1, sizeof(*view));
+    lk_host_set_ref(set);
+    view->set = set;
+    view->slots = lk_calloc(set->count > 0 ? set->count : 1, sizeof(*view->slots));
+    view->priority_count = set->count > 0 ? set->hosts[set->count - 1]->priority + 1u : 1;
+    view->priorities = lk_calloc(view->priority_count, sizeof(*view->priorities));
+    size_t per_priority[256] = {0};
+    for (size_t i = 0; i < set->count; i++)
+        per_priority[set->hosts[i]->priority & 255]++;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        group_alloc(&view->priorities[p].healthy, per_priority[p & 255]);
+        group_alloc(&view->priorities[p].degraded, per_priority[p & 255]);
+        group_alloc(&view->priorities[p].all, per_priority[p & 255]);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        struct lk_host *host = set->hosts[i];
+        if (predicate != NULL && !predicate(arg, host))
+            continue;
+        struct lk_view_priority *priority = &view->priorities[host->priority];
+        view->slots[i].host = host;
+        group_add(&priority->all, &view->slots[i]);
+        enum lk_availability availability = lk_host_availability(host);
+        if (availability == LK_HOST_HEALTHY)
+            group_add(&priority->healthy, &view->slots[i]);
+        else if (availability == LK_HOST_DEGRADED)
+            group_add(&priority->degraded, &view->slots[i]);
+    }
+    spread_load(view, panic_percent);
+    seed_cursors(view);
+    return view;
+}
+
+void lk_host_view_free(struct lk_host_view *view)
+{
+    if (view == NULL)
+        return;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        group_fini(&view->priorities[p].healthy);
+        group_fini(&view->priorities[p].degraded);
+        group_fini(&view->priorities[p].all);
+    }
+    lk_free(view->priorities);
+    lk_free(view->slots);
+    lk_host_set_unref(view->set);
+    lk_free(view);
+}
+
+struct lk_view_group *lk_host_view_group(struct lk_host_view *view, uint64_t random, bool *panic)
+{
+    uint32_t point = (uint32_t)(random % 100);
+    *panic = false;
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        for (uint32_t p = 0; p < view->priority_count; p++) {
+            struct lk_view_priority *priority = &view->priorities[p];
+            uint32_t load = pass == 0 ? priority->load : priority->degraded_load;
+            if (point >= load) {
+                point -= load;
+                continue;
+            }
+            *panic = priority->panic;
+            struct lk_view_group *group = priority->panic ? &priority->all
+                                          : pass == 0     ? &priority->healthy
+                                                          : &priority->degraded;
+            return group->count > 0 ? group : NULL;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,71 @@
+/* Sockets to hosts: bind address, keepalive, limits and counts. Runs on the owning loop. */
+#include "proxy/upstream/upstream_socket.h"
+
+#include "proxy/base/mem.h"
+
+static const struct lk_addr *source_for(const struct lk_bind_config *bind, const struct lk_addr *to)
+{
+    if (!bind->set)
+        return NULL;
+    if (bind->source.len != 0 && bind->source.family == to->family)
+        return &bind->source;
+    for (size_t i = 0; i < bind->extra_count; i++) {
+        if (bind->extra[i].family == to->family)
+            return &bind->extra[i];
+    }
+    return NULL;
+}
+
+bool lk_upstream_open(struct lk_conn *conn, struct lk_worker_host *wh, const struct lk_conn_ops *ops, void *owner,
+                      struct lk_error *error)
+{
+    const struct lk_cluster_config *config = wh->view->config;
+    struct lk_connect_options options = {
+        .source = source_for(&config->bind, &wh->state->addr),
+        .freebind = config->bind.freebind,
+        .keepalive = config->keepalive.set,
+        .keepalive_time = config->keepalive.time_s,
+        .keepalive_interval = config->keepalive.interval_s,
+        .keepalive_probes = config->keepalive.probes,
+    };
+    return lk_conn_connect(conn, wh->view->loop, &wh->state->addr, &options, ops, owner, error);
+}
+
+void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority)
+{
+    struct lk_stats_scope *stats = wh->view->stats;
+    lk_breaker_take(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS);
+    lk_stats_inc(stats, LK_CLUSTER_CX_TOTAL);
+    lk_stats_inc(stats, LK_CLUSTER_CX_ACTIVE);
+    lk_host_count(&wh->state->cx_total, 1);
+    lk_host_count(&wh->state->cx_active, 1);
+}
+
+void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn, uint64_t created_us,
+                             bool connected, bool local, bool busy)
+{
+    struct lk_stats_scope *stats = wh->view->stats;
+    lk_breaker_give(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS);
+    lk_stats_dec(stats, LK_CLUSTER_CX_ACTIVE);
+    lk_host_count(&wh->state->cx_active, (uint64_t)-1);
+    lk_stats_add(stats, LK_CLUSTER_CX_RX_BYTES, conn->bytes_read);
+    lk_stats_add(stats, LK_CLUSTER_CX_TX_BYTES, conn->bytes_written);
+    if (!connected) {
+        lk_stats_inc(stats, LK_CLUSTER_CX_CONNECT_FAIL);
+        lk_host_count(&wh->state->cx_connect_fail, 1);
+    } else {
+        lk_stats_record(stats, LK_CLUSTER_CX_LENGTH_MS, (lk_loop_now_us(wh->view->loop) - created_us) / 1000);
+    }
+    lk_stats_inc(stats, LK_CLUSTER_CX_DESTROY);
+    lk_stats_inc(stats, local ? LK_CLUSTER_CX_DESTROY_LOCAL : LK_CLUSTER_CX_DESTROY_REMOTE);
+    if (busy) {
+        lk_stats_inc(stats, LK_CLUSTER_CX_DESTROY_WITH_RQ);
+        lk_stats_inc(stats, local ? LK_CLUSTER_CX_DESTROY_LOCAL_WITH_RQ : LK_CLUSTER_CX_DESTROY_REMOTE_WITH_RQ);
+    }
+}
+
+uint64_t lk_upstream_next_id(void)
+{
+    static _Atomic uint64_t next = 1;
+    return atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+}

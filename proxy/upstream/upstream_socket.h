@@ -1,0 +1,16 @@
+/* Opening a socket to a host under its cluster's socket options and limits: what the HTTP pool and plain TCP share. */
+#pragma once
+
+#include "proxy/io/conn.h"
+#include "proxy/upstream/cluster.h"
+
+/* Starts the connect with the cluster's bind configuration and keepalive. False: it failed at once. */
+bool lk_upstream_open(struct lk_conn *conn, struct lk_worker_host *wh, const struct lk_conn_ops *ops, void *owner,
+                      struct lk_error *error) LK_MUST_CHECK;
+/* Counts a connection opened: breaker, cluster and host. */
+void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority);
+/* Counts its end. local: our doing; busy: with a request in progress. */
+void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn, uint64_t created_us,
+                             bool connected, bool local, bool busy);
+/* Ids of connections, unique in the process. */
+uint64_t lk_upstream_next_id(void);
