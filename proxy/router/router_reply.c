@@ -1,0 +1,181 @@
+/* The router's own answers. Runs on the stream's worker. */
+#include "proxy/router/router_reply.h"
+
+#include "proxy/filter/http_stream.h"
+#include "proxy/filter/format_eval.h"
+#include "proxy/http/status.h"
+#include "proxy/router/header_mutation.h"
+#include "proxy/stats/stat_names.h"
+
+static struct lk_log_event event_of(struct lk_router *router, struct lk_headers *response)
+{
+    return (struct lk_log_event){.info = router->info,
+                                 .request = router->request,
+                                 .response = response,
+                                 .arena = lk_http_arena(router->slot),
+                                 .loop = router->loop};
+}
+
+/* Local answers for a cluster count there like answers of its hosts. */
+static void charge(struct lk_router *router, unsigned status)
+{
+    if (router->view == NULL)
+        return;
+    struct lk_stats_scope *stats = router->view->stats;
+    lk_stats_inc(stats, LK_CLUSTER_RQ_COMPLETED);
+    lk_stats_inc(stats, status >= 500 ? LK_CLUSTER_RQ_5XX : LK_CLUSTER_RQ_4XX);
+    lk_stats_code(stats, LK_CLUSTER_RQ_CODES, status);
+}
+
+static void modify_error(void *arg, struct lk_headers *headers)
+{
+    struct lk_router *router = arg;
+    struct lk_arena *arena = headers->arena;
+    if (router->config->suppress_envoy_headers)
+        return;
+    if ((router->info->flags & LK_FLAG_BIT(UPSTREAM_OVERFLOW)) != 0)
+        lk_headers_add(headers, LK_HEADER_X_ENVOY_OVERLOADED, LK_STR("true"));
+    if (router->route != NULL && router->route->virtual_host->include_attempt_count_in_response)
+        lk_headers_set(headers, LK_HEADER_X_ENVOY_ATTEMPT_COUNT,
+                       lk_arena_printf(arena, "%u", router->info->upstream.attempts));
+}
+
+static void answer(struct lk_router *router, unsigned status, struct lk_str body, struct lk_str details,
+                   void (*modify)(void *arg, struct lk_headers *headers))
+{
+    struct lk_local_reply reply = {
+        .status = status, .body = body, .details = details, .grpc_status = -1, .modify = modify, .arg = router};
+    router->done = true;
+    lk_http_local_reply(router->slot, &reply);
+}
+
+void lk_router_reply_no_route(struct lk_router *router)
+{
+    lk_stream_info_flag(router->info, LK_FLAG_NO_ROUTE_FOUND);
+    answer(router, 404, lk_str(NULL, 0), LK_STR("route_not_found"), NULL);
+}
+
+static void modify_redirect(void *arg, struct lk_headers *headers)
+{
+    struct lk_router *router = arg;
+    struct lk_str location = lk_route_redirect_location(router->route, router->request, headers->arena);
+    lk_headers_set(headers, LK_HEADER_LOCATION, location);
+    struct lk_log_event event = event_of(router, headers);
+    lk_route_mutate_headers(router->route, NULL, LK_MUTATE_RESPONSE, headers, &event);
+}
+
+void lk_router_reply_redirect(struct lk_router *router)
+{
+    answer(router, router->route->redirect.code, lk_str(NULL, 0), LK_STR("direct_response"), modify_redirect);
+}
+
+static void modify_direct(void *arg, struct lk_headers *headers)
+{
+    struct lk_router *router = arg;
+    const struct lk_log_format *format = router->route->direct.body_format;
+    if (format != NULL && format->content_type.len > 0)
+        lk_headers_set(headers, LK_HEADER_CONTENT_TYPE, format->content_type);
+    struct lk_log_event event = event_of(router, headers);
+    lk_route_mutate_headers(router->route, NULL, LK_MUTATE_RESPONSE, headers, &event);
+}
+
+void lk_router_reply_direct(struct lk_router *router)
+{
+    const struct lk_direct_response *direct = &router->route->direct;
+    struct lk_str body = direct->body;
+    if (direct->body_format != NULL) {
+        struct lk_log_event event = event_of(router, NULL);
+        router->info->response_code = direct->status;
+        router->info->local_reply_body = body;
+        body = direct->body_format->json != NULL
+                   ? lk_json_format_eval(direct->body_format->json, &event, direct->body_format->omit_empty_values)
+                   : lk_format_eval(direct->body_format->text, &event, direct->body_format->omit_empty_values);
+    }
+    answer(router, direct->status, body, LK_STR("direct_response"), modify_direct);
+}
+
+void lk_router_reply_no_cluster(struct lk_router *router)
+{
+    lk_stream_info_flag(router->info, LK_FLAG_NO_CLUSTER_FOUND);
+    answer(router, router->route->action.cluster_not_found_code, lk_str(NULL, 0), LK_STR("cluster_not_found"), NULL);
+}
+
+void lk_router_reply_no_healthy_host(struct lk_router *router)
+{
+    lk_stream_info_flag(router->info, LK_FLAG_NO_HEALTHY_UPSTREAM);
+    lk_stats_inc(router->view->stats, LK_CLUSTER_CX_NONE_HEALTHY);
+    charge(router, 503);
+    answer(router, 503, LK_STR("no healthy upstream"), LK_STR("no_healthy_upstream"), modify_error);
+}
+
+void lk_router_reply_timeout(struct lk_router *router, bool per_try)
+{
+    lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
+    charge(router, 504);
+    answer(router, 504, LK_STR("upstream request timeout"),
+           per_try ? LK_STR("upstream_per_try_timeout") : LK_STR("upstream_response_timeout"), modify_error);
+}
+
+void lk_router_flag_reset(struct lk_stream_info *info, enum lk_reset_reason reason)
+{
+    switch (reason) {
+    case LK_RESET_LOCAL:
+    case LK_RESET_LOCAL_REFUSED:
+        lk_stream_info_flag(info, LK_FLAG_LOCAL_RESET);
+        break;
+    case LK_RESET_REMOTE:
+    case LK_RESET_REMOTE_REFUSED:
+        lk_stream_info_flag(info, LK_FLAG_UPSTREAM_REMOTE_RESET);
+        break;
+    case LK_RESET_CONNECTION_FAILURE:
+    case LK_RESET_CONNECTION_TIMEOUT:
+        lk_stream_info_flag(info, LK_FLAG_UPSTREAM_CONNECTION_FAILURE);
+        break;
+    case LK_RESET_CONNECTION_TERMINATION:
+        lk_stream_info_flag(info, LK_FLAG_UPSTREAM_CONNECTION_TERMINATION);
+        break;
+    case LK_RESET_OVERFLOW:
+        lk_stream_info_flag(info, LK_FLAG_UPSTREAM_OVERFLOW);
+        break;
+    case LK_RESET_PROTOCOL_ERROR:
+        lk_stream_info_flag(info, LK_FLAG_UPSTREAM_PROTOCOL_ERROR);
+        break;
+    }
+}
+
+/* "connection termination" -> "connection_termination" */
+static struct lk_str underscored(struct lk_arena *arena, const char *text)
+{
+    struct lk_str copy = lk_arena_str(arena, lk_str_from(text));
+    for (size_t i = 0; i < copy.len; i++) {
+        if (copy.ptr[i] == ' ')
+            ((char *)copy.ptr)[i] = '_';
+    }
+    return copy;
+}
+
+void lk_router_reply_reset(struct lk_router *router, enum lk_reset_reason reason, struct lk_str transport_text)
+{
+    struct lk_arena *arena = lk_http_arena(router->slot);
+    unsigned status = reason == LK_RESET_PROTOCOL_ERROR ? 502 : 503;
+    const char *text = lk_reset_reason_text(reason);
+    struct lk_str name = underscored(arena, text);
+    const char *again = router->retry.done > 0 ? "retried and the latest " : "";
+    struct lk_str body, details;
+    if (transport_text.len > 0) {
+        struct lk_str detail_text = underscored(arena, lk_arena_cstr(arena, transport_text));
+        body = lk_arena_printf(arena,
+                               "upstream connect error or disconnect/reset before headers. %sreset reason: %s, transport "
+                               "failure reason: %.*s",
+                               again, text, LK_STR_ARG(transport_text));
+        details = lk_arena_printf(arena, "upstream_reset_before_response_started{%.*s|%.*s}", LK_STR_ARG(name),
+                                  LK_STR_ARG(detail_text));
+    } else {
+        body = lk_arena_printf(arena, "upstream connect error or disconnect/reset before headers. %sreset reason: %s", again,
+                               text);
+        details = lk_arena_printf(arena, "upstream_reset_before_response_started{%.*s}", LK_STR_ARG(name));
+    }
+    lk_router_flag_reset(router->info, reason);
+    charge(router, status);
+    answer(router, status, body, details, modify_error);
+}

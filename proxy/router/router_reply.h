@@ -1,0 +1,15 @@
+/* What the router answers by itself: redirects, direct responses, and errors with Envoy's texts, flags and details. */
+#pragma once
+
+#include "proxy/router/router.h"
+
+void lk_router_reply_no_route(struct lk_router *router);
+void lk_router_reply_redirect(struct lk_router *router);
+void lk_router_reply_direct(struct lk_router *router);
+void lk_router_reply_no_cluster(struct lk_router *router);
+void lk_router_reply_no_healthy_host(struct lk_router *router);
+void lk_router_reply_timeout(struct lk_router *router, bool per_try);
+/* The last try failed before a response began. */
+void lk_router_reply_reset(struct lk_router *router, enum lk_reset_reason reason, struct lk_str transport_text);
+/* Flags the stream for a reset reason. */
+void lk_router_flag_reset(struct lk_stream_info *info, enum lk_reset_reason reason);

@@ -1,0 +1,85 @@
+/* Counts a cluster's answers and finishes their heads. Runs on the stream's worker. */
+#include "proxy/router/router_response.h"
+
+#include "proxy/base/mem.h"
+#include "proxy/router/header_mutation.h"
+#include "proxy/stats/stat_names.h"
+
+static uint64_t since_request_ms(const struct lk_router *router)
+{
+    uint64_t now = lk_loop_now_us(router->loop);
+    return router->request_done && now > router->complete_us ? (now - router->complete_us) / 1000 : 0;
+}
+
+static struct lk_str decimal(struct lk_arena *arena, uint64_t value)
+{
+    char text[20];
+    size_t at = sizeof(text);
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return lk_arena_str(arena, lk_str(text + at, sizeof(text) - at));
+}
+
+void lk_router_prepare_response(struct lk_router *router, struct lk_headers *headers)
+{
+    if (!router->config->suppress_envoy_headers) {
+        lk_headers_set(headers, LK_HEADER_X_ENVOY_UPSTREAM_SERVICE_TIME,
+                       decimal(headers->arena, since_request_ms(router)));
+        if (router->route->virtual_host->include_attempt_count_in_response)
+            lk_headers_set(headers, LK_HEADER_X_ENVOY_ATTEMPT_COUNT,
+                           decimal(headers->arena, router->info->upstream.attempts));
+    }
+    struct lk_log_event event = {.info = router->info,
+                                 .request = router->request,
+                                 .response = headers,
+                                 .arena = headers->arena,
+                                 .loop = router->loop};
+    router->info->response_code = lk_headers_status(headers);
+    router->info->details = LK_STR("via_upstream");
+    lk_route_mutate_headers(router->route, router->weighted, LK_MUTATE_RESPONSE, headers, &event);
+}
+
+void lk_router_charge_code(struct lk_router *router, unsigned status)
+{
+    static const unsigned classes[] = {LK_CLUSTER_RQ_1XX, LK_CLUSTER_RQ_2XX, LK_CLUSTER_RQ_3XX, LK_CLUSTER_RQ_4XX,
+                                       LK_CLUSTER_RQ_5XX};
+    struct lk_stats_scope *stats = router->view->stats;
+    struct lk_worker_host *wh = router->attempt.wh;
+    lk_stats_inc(stats, LK_CLUSTER_RQ_COMPLETED);
+    if (status >= 100 && status < 600)
+        lk_stats_inc(stats, classes[status / 100 - 1]);
+    lk_stats_code(stats, LK_CLUSTER_RQ_CODES, status);
+    if (wh != NULL)
+        lk_host_count(status >= 500 ? &wh->state->rq_error : &wh->state->rq_success, 1);
+}
+
+void lk_router_count_response(struct lk_router *router)
+{
+    lk_stats_record(router->view->stats, LK_CLUSTER_RQ_TIME, since_request_ms(router));
+}
+
+void lk_router_count_failure(struct lk_router *router, const struct lk_upstream_failure *failure)
+{
+    struct lk_stats_scope *stats = router->view->stats;
+    if (failure->reason == LK_RESET_OVERFLOW)
+        return;
+    if (failure->before_pool)
+        lk_stats_inc(stats, LK_CLUSTER_RQ_PENDING_FAILURE_EJECT);
+    else
+        lk_stats_inc(stats, LK_CLUSTER_RQ_RX_RESET);
+    if (router->info->upstream.host != NULL)
+        lk_host_count(&router->info->upstream.host->state->rq_error, 1);
+}
+
+struct lk_str lk_router_reset_details(struct lk_router *router, enum lk_reset_reason reason)
+{
+    struct lk_arena *arena = lk_http_arena(router->slot);
+    struct lk_str name = lk_arena_str(arena, lk_str_from(lk_reset_reason_text(reason)));
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] == ' ')
+            ((char *)name.ptr)[i] = '_';
+    }
+    return lk_arena_printf(arena, "upstream_reset_after_response_started{%.*s}", LK_STR_ARG(name));
+}
