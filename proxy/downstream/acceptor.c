@@ -1,0 +1,205 @@
+/* Accepts connections on a worker. Sockets are shared with the other workers and level-triggered, so that nothing in a backlog
+ * is ever forgotten. */
+#include "proxy/downstream/acceptor.h"
+
+#include "proxy/base/log.h"
+#include "proxy/base/mem.h"
+#include "proxy/io/conn.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Connections taken per wake-up, so that a connect storm does not starve what is in progress. */
+#define ACCEPTS_PER_EVENT 32
+
+struct accept_source {
+    struct event event; /* first: freed as the event */
+    struct lk_listener_worker *lw;
+    unsigned address;
+};
+
+static bool over_limits(struct lk_listener *listener)
+{
+    uint32_t own = listener->config->max_connections;
+    uint32_t all = listener->set->max_connections;
+    if (own > 0 && atomic_load_explicit(&listener->connections, memory_order_relaxed) >= own) {
+        lk_stats_inc(listener->stats, LK_LISTENER_CX_OVERFLOW);
+        return true;
+    }
+    if (all > 0 && !listener->config->ignore_global_limit &&
+        atomic_load_explicit(&listener->set->connections, memory_order_relaxed) >= all) {
+        lk_stats_inc(listener->stats, LK_LISTENER_GLOBAL_CX_OVERFLOW);
+        return true;
+    }
+    return false;
+}
+
+/* False: nothing to accept, or no descriptor for it. */
+static bool accept_one(struct accept_source *source)
+{
+    struct sockaddr_storage storage;
+    socklen_t len = sizeof(storage);
+    struct lk_addr remote;
+    int fd = accept4(event_get_fd(&source->event), (struct sockaddr *)&storage, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ECONNABORTED || errno == EINTR)
+            return true;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            LK_LOG_LIMITED(LISTENER, ERROR, "accept on listener %.*s failed: %m",
+                           LK_STR_ARG(source->lw->listener->config->name));
+        return false;
+    }
+    if (over_limits(source->lw->listener)) {
+        close(fd);
+        return true;
+    }
+    if (storage.ss_family == AF_UNIX) {
+        remote.len = 0;
+        remote.family = AF_UNIX;
+        remote.un = NULL;
+    } else {
+        lk_addr_from_sockaddr(&remote, (struct sockaddr *)&storage, len);
+        lk_addr_unmap(&remote);
+    }
+    lk_session_accept(source->lw, fd, &remote, source->address);
+    return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct accept_source *source = arg;
+    uint32_t limit = source->lw->listener->config->accepts_per_event;
+    (void)fd;
+    (void)what;
+    limit = limit > 0 && limit < ACCEPTS_PER_EVENT ? limit : ACCEPTS_PER_EVENT;
+    for (uint32_t i = 0; i < limit && accept_one(source); i++) {
+    }
+}
+
+static void listen_on(struct lk_listener_worker *lw)
+{
+    struct lk_listener *listener = lw->listener;
+    unsigned per_address = listener->config->reuse_port ? listener->set->worker_count : 1;
+    unsigned mine = listener->config->reuse_port ? lk_loop_index(lw->acceptor->loop) : 0;
+    lw->events = lk_calloc(listener->config->address_count + 1, sizeof(*lw->events));
+    for (unsigned a = 0; a < listener->config->address_count; a++) {
+        int fd = listener->fds[a * per_address + mine];
+        if (fd < 0)
+            fd = listener->fds[a * per_address];
+        struct accept_source *source = lk_calloc(1, sizeof(*source));
+        source->lw = lw;
+        source->address = a;
+        event_assign(&source->event, lk_loop_base(lw->acceptor->loop), fd, EV_READ | EV_PERSIST, on_readable, source);
+        event_add(&source->event, NULL);
+        lw->events[lw->event_count++] = &source->event;
+    }
+}
+
+struct lk_acceptor *lk_acceptor_new(struct lk_loop *loop, struct lk_listeners *listeners)
+{
+    struct lk_acceptor *acceptor = lk_calloc(1, sizeof(*acceptor));
+    acceptor->loop = loop;
+    acceptor->listeners = listeners;
+    acceptor->workers = lk_calloc(listeners->count + 1, sizeof(*acceptor->workers));
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct lk_listener_worker *lw = &acceptor->workers[i];
+        lw->acceptor = acceptor;
+        lw->listener = listeners->all[i];
+        lw->filter_states = lk_calloc(lw->listener->worker_slots + 1, sizeof(void *));
+        lk_list_init(&lw->sessions);
+    }
+    return acceptor;
+}
+
+static void free_states(struct lk_listener_worker *lw)
+{
+    struct lk_listener *listener = lw->listener;
+    for (size_t c = 0; c <= listener->chain_count; c++) {
+        const struct lk_filter_chain *chain = c < listener->chain_count ? &listener->chains[c] : listener->default_chain;
+        for (unsigned i = 0; chain != NULL && i < chain->filter_count; i++) {
+            void *state = lw->filter_states[chain->filters[i].worker_slot];
+            if (state != NULL && chain->filters[i].filter->worker_free != NULL)
+                chain->filters[i].filter->worker_free(state);
+        }
+    }
+    lk_free(lw->filter_states);
+}
+
+static void stop_listener(struct lk_listener_worker *lw)
+{
+    for (unsigned i = 0; i < lw->event_count; i++) {
+        struct accept_source *source = LK_CONTAINER_OF(lw->events[i], struct accept_source, event);
+        /* an established connection in the backlog must not be reset by the close that follows */
+        while (accept_one(source)) {
+        }
+        event_del(&source->event);
+        lk_free(source);
+    }
+    lk_free(lw->events);
+    lw->events = NULL;
+    lw->event_count = 0;
+}
+
+void lk_acceptor_free(struct lk_acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor->listeners->count; i++) {
+        stop_listener(&acceptor->workers[i]);
+        free_states(&acceptor->workers[i]);
+    }
+    lk_free(acceptor->workers);
+    lk_free(acceptor);
+}
+
+void lk_acceptor_start(struct lk_acceptor *acceptor)
+{
+    acceptor->accepting = true;
+    for (size_t i = 0; i < acceptor->listeners->count; i++) {
+        if (acceptor->workers[i].listener->fd_count > 0)
+            listen_on(&acceptor->workers[i]);
+    }
+}
+
+static bool concerned(const struct lk_listener_worker *lw, bool inbound_only)
+{
+    return !inbound_only || lw->listener->config->direction == LK_DIRECTION_INBOUND;
+}
+
+void lk_acceptor_stop(struct lk_acceptor *acceptor, bool inbound_only)
+{
+    for (size_t i = 0; i < acceptor->listeners->count; i++) {
+        if (concerned(&acceptor->workers[i], inbound_only))
+            stop_listener(&acceptor->workers[i]);
+    }
+}
+
+void lk_acceptor_drain(struct lk_acceptor *acceptor, bool inbound_only)
+{
+    for (size_t i = 0; i < acceptor->listeners->count; i++) {
+        struct lk_listener_worker *lw = &acceptor->workers[i];
+        if (!concerned(lw, inbound_only))
+            continue;
+        LK_LIST_FOREACH_SAFE(node, &lw->sessions)
+        {
+            lk_session_drain(lk_session_of_node(node));
+        }
+    }
+}
+
+void lk_acceptor_abort(struct lk_acceptor *acceptor)
+{
+    for (size_t i = 0; i < acceptor->listeners->count; i++) {
+        LK_LIST_FOREACH_SAFE(node, &acceptor->workers[i].sessions)
+        {
+            lk_session_abort(lk_session_of_node(node));
+        }
+    }
+}
+
+void *lk_listener_worker_state(struct lk_listener_worker *lw, const struct lk_network_filter_entry *entry)
+{
+    void **state = &lw->filter_states[entry->worker_slot];
+    if (*state == NULL && entry->filter->worker_new != NULL)
+        *state = entry->filter->worker_new(entry->config, lw->acceptor->loop);
+    return *state;
+}

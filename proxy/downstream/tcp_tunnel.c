@@ -1,0 +1,457 @@
+/* The TCP relay of a session. Runs on the session's worker. */
+#include "proxy/downstream/tcp_tunnel.h"
+
+#include "proxy/base/log.h"
+#include "proxy/base/mem.h"
+#include "proxy/base/rand.h"
+#include "proxy/downstream/tcp_splice.h"
+#include "proxy/stats/stat_names.h"
+#include "proxy/upstream/pool.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* A stream that has moved this much in one direction goes on with splice. */
+#define SPLICE_AFTER (1u << 20)
+
+struct tunnel {
+    struct lk_session *session;
+    struct lk_conn *down;
+    const struct lk_tcp_proxy_config *config;
+    struct lk_loop *loop;
+    struct lk_cluster_view *view;
+    struct lk_worker_host *wh; /* referenced while in use */
+    struct lk_upstream_tcp up;
+    struct lk_splice *splice;
+    int spliced_fds[2];
+    struct lk_timer idle;
+    struct lk_timer duration;
+    struct lk_stream_info info;
+    uint32_t attempts;
+    bool up_open;   /* up is connected or connecting */
+    bool connected;
+    bool down_eof, up_eof;
+    bool down_paused, up_paused;
+    bool splice_tried;
+    bool ended;
+    bool up_gone, down_gone;
+};
+
+static void connect_upstream(struct tunnel *t);
+
+/* --- the end ------------------------------------------------------------------------------------------------------ */
+
+static void write_log(struct tunnel *t)
+{
+    const struct lk_tcp_proxy_config *config = t->config;
+    t->info.end_us = lk_loop_now_us(t->loop);
+    if (config->access_log_count == 0)
+        return;
+    struct lk_log_event event = {
+        .info = &t->info, .arena = lk_session_arena(t->session), .loop = t->loop, .type = "TcpConnectionEnd"};
+    lk_access_logs_write(config->access_logs, config->access_log_count, &event);
+}
+
+static void count_bytes(struct tunnel *t)
+{
+    uint64_t received = t->down->bytes_read;
+    uint64_t sent = t->down->bytes_written + t->down->out.len;
+    if (t->splice != NULL) {
+        received += lk_splice_bytes_a_to_b(t->splice);
+        sent += lk_splice_bytes_b_to_a(t->splice);
+    }
+    t->info.bytes_received = t->info.wire_received = received;
+    t->info.bytes_sent = t->info.wire_sent = sent;
+    lk_stats_add(t->config->stats, LK_TCP_CX_RX_BYTES, received);
+    lk_stats_add(t->config->stats, LK_TCP_CX_TX_BYTES, sent);
+    if (t->connected) {
+        t->info.upstream.wire_sent = received;
+        t->info.upstream.wire_received = sent;
+    }
+}
+
+/* The session's arena, with the tunnel in it, may go only when the upstream socket is done with the struct. */
+static void down_gone(void *terminal)
+{
+    (void)terminal;
+}
+
+static void up_gone(void *owner)
+{
+    struct tunnel *t = owner;
+    struct lk_worker_host *wh = t->wh;
+    enum lk_close_mode mode = t->info.flags != 0 ? LK_CLOSE_NOW : LK_CLOSE_FLUSH;
+    t->wh = NULL;
+    if (wh != NULL)
+        lk_worker_host_unref(wh);
+    lk_session_close(t->session, mode, down_gone);
+}
+
+static void end(struct tunnel *t, enum lk_close_mode up_mode, bool remote)
+{
+    if (t->ended)
+        return;
+    t->ended = true;
+    lk_timer_clear(&t->idle);
+    lk_timer_clear(&t->duration);
+    count_bytes(t);
+    write_log(t);
+    if (t->splice != NULL) {
+        uint64_t up_bytes = lk_splice_bytes_a_to_b(t->splice);
+        uint64_t down_bytes = lk_splice_bytes_b_to_a(t->splice);
+        t->up.conn.bytes_written += up_bytes;
+        t->up.conn.bytes_read += down_bytes;
+        lk_stats_add(t->config->stats, LK_TCP_SPLICED, up_bytes + down_bytes);
+        lk_splice_free(t->splice);
+        t->splice = NULL;
+        close(t->spliced_fds[0]);
+        close(t->spliced_fds[1]);
+    }
+    lk_conn_pause(t->down);
+    if (t->up_open)
+        lk_upstream_tcp_close(&t->up, up_mode, remote, up_gone);
+    else
+        up_gone(t);
+}
+
+static void fail(struct tunnel *t, enum lk_response_flag flag, const char *details)
+{
+    lk_stream_info_flag(&t->info, flag);
+    if (details != NULL)
+        t->info.connection_details = lk_str_from(details);
+    end(t, LK_CLOSE_NOW, false);
+}
+
+void lk_tcp_tunnel_on_abort(void *terminal)
+{
+    end(terminal, LK_CLOSE_NOW, false);
+}
+
+void lk_tcp_tunnel_on_drain(void *terminal)
+{
+    (void)terminal; /* a TCP stream has no good moment: it ends by itself or at the drain's limit */
+}
+
+/* --- timers --------------------------------------------------------------------------------------------------------- */
+
+static void on_idle(struct lk_timer *timer)
+{
+    struct tunnel *t = LK_CONTAINER_OF(timer, struct tunnel, idle);
+    lk_stats_inc(t->config->stats, LK_TCP_IDLE_TIMEOUT);
+    end(t, LK_CLOSE_FLUSH, false);
+}
+
+static void on_max_duration(struct lk_timer *timer)
+{
+    struct tunnel *t = LK_CONTAINER_OF(timer, struct tunnel, duration);
+    lk_stats_inc(t->config->stats, LK_TCP_MAX_DURATION);
+    lk_stream_info_flag(&t->info, LK_FLAG_DURATION_TIMEOUT);
+    end(t, LK_CLOSE_NOW, false);
+}
+
+static void touch(struct tunnel *t)
+{
+    if (t->config->idle_timeout_ms > 0)
+        lk_timer_push(t->loop, &t->idle, t->config->idle_timeout_ms);
+}
+
+/* --- splice --------------------------------------------------------------------------------------------------------- */
+
+static void splice_progress(void *owner)
+{
+    touch(owner);
+}
+
+static void splice_done(void *owner, bool clean, bool downstream_failed)
+{
+    struct tunnel *t = owner;
+    if (!clean)
+        lk_stream_info_flag(&t->info, downstream_failed ? LK_FLAG_DOWNSTREAM_CONNECTION_TERMINATION
+                                                        : LK_FLAG_UPSTREAM_CONNECTION_TERMINATION);
+    end(t, clean ? LK_CLOSE_FLUSH : LK_CLOSE_NOW, true);
+}
+
+static const struct lk_splice_ops splice_ops = {.on_progress = splice_progress, .on_done = splice_done};
+
+static bool quiet(const struct lk_conn *conn)
+{
+    return conn->out.len == 0 && lk_conn_input(conn).len == 0 && !conn->failed && !conn->shut_pending;
+}
+
+static void maybe_splice(struct tunnel *t)
+{
+    struct lk_conn *up = &t->up.conn;
+    bool long_stream = t->down->bytes_read >= SPLICE_AFTER || up->bytes_read >= SPLICE_AFTER;
+    if (t->splice_tried || !t->connected || !long_stream || !quiet(t->down) || !quiet(up) ||
+        t->down->transport != &lk_transport_raw || up->transport != &lk_transport_raw)
+        return;
+    t->splice_tried = true;
+    t->spliced_fds[0] = dup(t->down->fd);
+    t->spliced_fds[1] = dup(up->fd);
+    if (t->spliced_fds[0] >= 0 && t->spliced_fds[1] >= 0)
+        t->splice = lk_splice_new(t->loop, t->spliced_fds[0], t->spliced_fds[1], t->down_eof, t->up_eof, &splice_ops, t);
+    if (t->splice == NULL) {
+        if (t->spliced_fds[0] >= 0)
+            close(t->spliced_fds[0]);
+        if (t->spliced_fds[1] >= 0)
+            close(t->spliced_fds[1]);
+        return;
+    }
+    lk_conn_pause(t->down);
+    lk_conn_pause(up);
+}
+
+/* --- relay ---------------------------------------------------------------------------------------------------------- */
+
+static void check_done(struct tunnel *t)
+{
+    if (t->down_eof && t->up_eof && t->down->out.len == 0 && t->up.conn.out.len == 0)
+        end(t, LK_CLOSE_FLUSH, true);
+}
+
+static void relay(struct tunnel *t, struct lk_conn *from, struct lk_conn *to, struct lk_span data, bool *paused)
+{
+    touch(t);
+    lk_buf_add_span(&to->out, data);
+    lk_conn_flush(to);
+    if (lk_conn_is_full(to) && !*paused) {
+        *paused = true;
+        lk_conn_pause(from);
+        lk_stats_inc(t->config->stats, LK_TCP_FLOW_PAUSED);
+    }
+}
+
+static void unpause(struct tunnel *t, struct lk_conn *from, bool *paused)
+{
+    if (!*paused)
+        return;
+    *paused = false;
+    lk_conn_resume(from);
+    lk_stats_inc(t->config->stats, LK_TCP_FLOW_RESUMED);
+}
+
+static size_t down_data(struct lk_conn *conn, struct lk_span data)
+{
+    struct tunnel *t = conn->owner;
+    if (t->ended || !t->connected)
+        return 0;
+    relay(t, conn, &t->up.conn, data, &t->down_paused);
+    return data.len;
+}
+
+static size_t up_data(struct lk_conn *conn, struct lk_span data)
+{
+    struct tunnel *t = conn->owner;
+    if (t->ended)
+        return data.len;
+    relay(t, conn, t->down, data, &t->up_paused);
+    return data.len;
+}
+
+static void down_eof(struct lk_conn *conn)
+{
+    struct tunnel *t = conn->owner;
+    t->down_eof = true;
+    if (!t->connected)
+        return;
+    lk_conn_shutdown(&t->up.conn);
+    check_done(t);
+}
+
+static void up_eof(struct lk_conn *conn)
+{
+    struct tunnel *t = conn->owner;
+    t->up_eof = true;
+    lk_conn_shutdown(t->down);
+    check_done(t);
+}
+
+static void down_drained(struct lk_conn *conn)
+{
+    struct tunnel *t = conn->owner;
+    touch(t);
+    unpause(t, &t->up.conn, &t->up_paused);
+}
+
+static void up_drained(struct lk_conn *conn)
+{
+    struct tunnel *t = conn->owner;
+    touch(t);
+    unpause(t, t->down, &t->down_paused);
+}
+
+static void flushed(struct lk_conn *conn)
+{
+    struct tunnel *t = conn->owner;
+    if (t->ended)
+        return;
+    if (t->down_eof && t->up_eof)
+        check_done(t);
+    else
+        maybe_splice(t);
+}
+
+static void down_failure(struct lk_conn *conn, enum lk_conn_failure failure)
+{
+    struct tunnel *t = conn->owner;
+    (void)failure;
+    lk_stream_info_flag(&t->info, LK_FLAG_DOWNSTREAM_CONNECTION_TERMINATION);
+    end(t, LK_CLOSE_NOW, false);
+}
+
+static void up_failure(struct lk_conn *conn, enum lk_conn_failure failure)
+{
+    struct tunnel *t = conn->owner;
+    (void)failure;
+    lk_stream_info_flag(&t->info, LK_FLAG_UPSTREAM_CONNECTION_TERMINATION);
+    end(t, LK_CLOSE_NOW, true);
+}
+
+static const struct lk_conn_ops down_ops = {.on_data = down_data,
+                                            .on_eof = down_eof,
+                                            .on_drained = down_drained,
+                                            .on_flushed = flushed,
+                                            .on_failure = down_failure};
+static const struct lk_conn_ops up_ops = {.on_data = up_data,
+                                          .on_eof = up_eof,
+                                          .on_drained = up_drained,
+                                          .on_flushed = flushed,
+                                          .on_failure = up_failure};
+
+/* --- connecting ------------------------------------------------------------------------------------------------------- */
+
+static void on_connected(void *owner)
+{
+    struct tunnel *t = owner;
+    t->connected = true;
+    t->info.upstream.local = t->up.local;
+    t->info.upstream.connection_id = t->up.id;
+    t->info.upstream.pool_ready_us = lk_loop_now_us(t->loop);
+    t->up.conn.high_watermark = t->view->config->buffer_limit;
+    lk_conn_set_owner(&t->up.conn, &up_ops, t);
+    touch(t);
+    lk_conn_resume(t->down);
+    if (t->down_eof)
+        lk_conn_shutdown(&t->up.conn);
+}
+
+static void release_host(void *owner)
+{
+    struct tunnel *t = owner;
+    struct lk_worker_host *wh = t->wh;
+    t->wh = NULL;
+    t->up_open = false;
+    if (wh != NULL)
+        lk_worker_host_unref(wh);
+    if (!t->ended)
+        connect_upstream(t);
+    else
+        up_gone(t);
+}
+
+static void on_failed(void *owner, enum lk_reset_reason reason, struct lk_str text)
+{
+    struct tunnel *t = owner;
+    (void)reason;
+    t->info.upstream.transport_failure = lk_arena_str(lk_session_arena(t->session), text);
+    lk_stream_info_flag(&t->info, LK_FLAG_UPSTREAM_CONNECTION_FAILURE);
+    lk_upstream_tcp_close(&t->up, LK_CLOSE_NOW, true, release_host);
+}
+
+static const struct lk_upstream_tcp_ops tcp_ops = {.on_connected = on_connected, .on_failed = on_failed};
+
+static struct lk_str choose_cluster(const struct lk_tcp_proxy_config *config)
+{
+    if (config->weighted_count == 0)
+        return config->cluster;
+    uint64_t point = lk_rand_below(config->total_weight);
+    for (size_t i = 0; i < config->weighted_count; i++) {
+        if (point < config->weighted[i].weight)
+            return config->weighted[i].cluster;
+        point -= config->weighted[i].weight;
+    }
+    return config->weighted[config->weighted_count - 1].cluster;
+}
+
+static void forget_host(void *host)
+{
+    lk_host_unref(host);
+}
+
+static void note_host(struct tunnel *t, struct lk_worker_host *wh)
+{
+    struct lk_upstream_info *upstream = &t->info.upstream;
+    if (upstream->host != wh->host) {
+        lk_host_ref(wh->host);
+        lk_arena_on_free(lk_session_arena(t->session), forget_host, wh->host);
+    }
+    upstream->host = wh->host;
+    upstream->host_addr = &wh->host->state->addr;
+    upstream->host_name = wh->host->hostname;
+    upstream->host_metadata = wh->host->metadata;
+}
+
+static void connect_upstream(struct tunnel *t)
+{
+    const struct lk_conn_info *info = lk_session_info(t->session);
+    struct lk_pick pick = {.original_dst = info->local_restored ? &info->local : NULL};
+    enum lk_reset_reason reason;
+    while (t->attempts < t->config->max_connect_attempts) {
+        t->attempts++;
+        t->info.upstream.attempts = t->attempts;
+        t->wh = lk_cluster_pick(t->view, &pick);
+        if (t->wh == NULL) {
+            lk_stats_inc(t->view->stats, LK_CLUSTER_CX_NONE_HEALTHY);
+            fail(t, LK_FLAG_NO_HEALTHY_UPSTREAM, NULL);
+            return;
+        }
+        note_host(t, t->wh);
+        if (lk_upstream_tcp_connect(&t->up, t->wh, &tcp_ops, t, &reason)) {
+            t->up_open = true;
+            return;
+        }
+        struct lk_worker_host *wh = t->wh;
+        t->wh = NULL;
+        lk_worker_host_unref(wh);
+        if (reason == LK_RESET_OVERFLOW) {
+            fail(t, LK_FLAG_UPSTREAM_OVERFLOW, NULL);
+            return;
+        }
+        lk_stream_info_flag(&t->info, LK_FLAG_UPSTREAM_CONNECTION_FAILURE);
+    }
+    lk_stats_inc(t->view->stats, LK_CLUSTER_RQ_RETRY_LIMIT);
+    fail(t, LK_FLAG_UPSTREAM_RETRY_LIMIT_EXCEEDED, NULL);
+}
+
+void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *worker)
+{
+    struct tunnel *t = lk_arena_zalloc(lk_session_arena(session), sizeof(*t));
+    (void)worker;
+    t->session = session;
+    t->down = lk_session_conn(session);
+    t->config = config;
+    t->loop = lk_session_loop(session);
+    t->info.conn = lk_session_info(session);
+    t->info.start_us = t->info.conn->start_us;
+    t->info.start_wall_us = t->info.conn->start_wall_us;
+    lk_timer_init(&t->idle, on_idle);
+    lk_timer_init(&t->duration, on_max_duration);
+    lk_session_set_terminal(session, t);
+    lk_stats_inc(t->config->stats, LK_TCP_CX_TOTAL);
+    t->down->high_watermark = lk_session_listener(session)->buffer_limit;
+    lk_conn_set_owner(t->down, &down_ops, t);
+    lk_conn_pause(t->down); /* until there is somewhere to put its bytes */
+    if (t->config->max_duration_ms > 0)
+        lk_timer_set(t->loop, &t->duration, t->config->max_duration_ms);
+    struct lk_str name = choose_cluster(t->config);
+    t->view = lk_cluster_view_get(t->config->clusters, t->loop, name);
+    if (t->view == NULL) {
+        lk_stats_inc(t->config->stats, LK_TCP_NO_ROUTE);
+        fail(t, LK_FLAG_NO_CLUSTER_FOUND, NULL);
+        return;
+    }
+    t->info.upstream.cluster = t->view->config->name;
+    t->info.upstream.cluster_alt = t->view->config->stat_name;
+    touch(t);
+    connect_upstream(t);
+}
