@@ -52,8 +52,7 @@ void *lk_arena_array(struct lk_arena *arena, size_t count, size_t size);
 /* A copy of s with a terminator behind it. */
 struct lk_str lk_arena_str(struct lk_arena *arena, struct lk_str s);
 char *lk_arena_cstr(struct lk_arena *arena, struct lk_str s);
-struct lk_str lk_arena_printf(struct lk_arena *arena, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+struct lk_str lk_arena_printf(struct lk_arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct lk_str lk_arena_vprintf(struct lk_arena *arena, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
 /* fn(arg) runs when the arena is reset or freed. */

@@ -27,8 +27,7 @@ struct lk_error {
 };
 
 /* Fills *error; always returns false, so that `return lk_error_set(...)` reads well. */
-bool lk_error_set(struct lk_error *error, enum lk_error_code code, const char *fmt, ...)
-    LK_PRINTF(3, 4);
+bool lk_error_set(struct lk_error *error, enum lk_error_code code, const char *fmt, ...) LK_PRINTF(3, 4);
 /* The same with ": <strerror(errno)>" appended and code LK_ERROR_IO. */
 bool lk_error_errno(struct lk_error *error, const char *fmt, ...) LK_PRINTF(2, 3);
 
@@ -74,13 +73,10 @@ void lk_errors_pop(struct lk_errors *errors, size_t mark);
 /* Appends a mistake at the current path. Returns false. */
 bool lk_errors_add(struct lk_errors *errors, const char *fmt, ...) LK_PRINTF(2, 3);
 /* The same at path.field. */
-bool lk_errors_add_at(struct lk_errors *errors, const char *field, const char *fmt, ...)
-    LK_PRINTF(3, 4);
-bool lk_errors_unsupported(struct lk_errors *errors, const char *field, const char *fmt, ...)
-    LK_PRINTF(3, 4);
+bool lk_errors_add_at(struct lk_errors *errors, const char *field, const char *fmt, ...) LK_PRINTF(3, 4);
+bool lk_errors_unsupported(struct lk_errors *errors, const char *field, const char *fmt, ...) LK_PRINTF(3, 4);
 bool lk_errors_add_line(struct lk_errors *errors, int line, const char *fmt, ...) LK_PRINTF(3, 4);
-void lk_errors_warn(struct lk_errors *errors, const char *field, const char *fmt, ...)
-    LK_PRINTF(3, 4);
+void lk_errors_warn(struct lk_errors *errors, const char *field, const char *fmt, ...) LK_PRINTF(3, 4);
 
 static inline bool lk_errors_any(const struct lk_errors *errors)
 {

@@ -67,9 +67,8 @@ static inline void lk_list_splice(struct lk_list *to, struct lk_list *from)
 }
 
 #define LK_LIST_ENTRY(node, type, member) LK_CONTAINER_OF(node, type, member)
-#define LK_LIST_FOREACH(node, head)                                                                \
-    for (struct lk_list *node = (head)->next; (node) != (head); node = (node)->next)
+#define LK_LIST_FOREACH(node, head) for (struct lk_list *node = (head)->next; (node) != (head); node = (node)->next)
 /* The current node may be removed or freed. */
-#define LK_LIST_FOREACH_SAFE(node, head)                                                           \
-    for (struct lk_list *node = (head)->next, *node##_next = node->next; (node) != (head);         \
+#define LK_LIST_FOREACH_SAFE(node, head)                                                                               \
+    for (struct lk_list *node = (head)->next, *node##_next = node->next; (node) != (head);                             \
          node = node##_next, node##_next = node->next)

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define LK_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define LK_CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define LK_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define LK_MUST_CHECK __attribute__((warn_unused_result))
 #define LK_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

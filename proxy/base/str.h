@@ -17,7 +17,10 @@ struct lk_str {
 /* A slice of a string literal (or of any char array; the terminator is left out). */
 #define LK_STR(literal) ((struct lk_str){(literal), sizeof(literal) - 1})
 /* The same as a constant initialiser for static tables. */
-#define LK_STR_INIT(literal) {(literal), sizeof(literal) - 1}
+#define LK_STR_INIT(literal)                                                                                           \
+    {                                                                                                                  \
+        (literal), sizeof(literal) - 1                                                                                 \
+    }
 /* For "%.*s". */
 #define LK_STR_ARG(s) (int)(s).len, (s).ptr
 
@@ -49,8 +52,7 @@ static inline bool lk_str_has_prefix(struct lk_str s, struct lk_str prefix)
 
 static inline bool lk_str_has_suffix(struct lk_str s, struct lk_str suffix)
 {
-    return s.len >= suffix.len &&
-           (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+    return s.len >= suffix.len && (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
 static inline struct lk_str lk_str_drop(struct lk_str s, size_t n)

@@ -111,7 +111,8 @@ enum lk_format_op {
 
 struct lk_format_part {
     enum lk_format_op op;
-    struct lk_str text;     /* literal, or the operator's argument: header name (lower case), time format, metadata path */
+    struct lk_str text;     /* literal, or the operator's argument: header name (lower case), time format, metadata path;
+                             * of an extension: its name, the argument is in text_alt */
     struct lk_str text_alt; /* alternative header of %REQ(A?B)% */
     int header_id;          /* enum lk_header_id of text, resolved by the evaluator's prepare step; -1 unresolved */
     int header_id_alt;

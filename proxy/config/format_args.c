@@ -206,8 +206,8 @@ bool lk_format_apply_args(struct lk_arena *arena, const struct lk_format_command
     case LK_FORMAT_REQ_WITHOUT_QUERY:
         return header_args(arena, command, part, error);
     case LK_FORMAT_EXTENSION:
-        part->text = command->arg;
-        part->text_alt = command->name;
+        part->text = command->name;
+        part->text_alt = command->arg;
         return true;
     default:
         return plain_args(command, part, error);

@@ -95,7 +95,7 @@ bool lk_regex_escaped_char(struct lk_regex_scan *scan, uint32_t *c)
 
     if (!lk_regex_more(scan))
         return lk_regex_fail(scan, "trailing backslash");
-    if (first < 0x80 && !is_word(first)) {
+    if (first < 0x80 && (!is_word(first) || first == '_')) {
         scan->pos++;
         *c = first;
         return true;

@@ -229,6 +229,26 @@ static bool quoted(struct lk_regex_scan *scan)
     return true;
 }
 
+/* An assertion; PCRE2 repeats none unless it is in a group. */
+static void anchor(struct lk_regex_scan *scan, size_t len)
+{
+    const char *text = scan->in.ptr + scan->pos;
+    unsigned low;
+    unsigned high;
+
+    scan->pos += len;
+    unsigned char next = lk_regex_peek(scan, 0);
+    bool repeated = next == '*' || next == '+' || next == '?' ||
+                    (next == '{' && counted_repeat(scan, &low, &high) != 0);
+
+    if (repeated)
+        lk_regex_emit(scan, "(?:", 3);
+    lk_regex_emit(scan, text, len);
+    if (repeated)
+        lk_regex_emit(scan, ")", 1);
+    end_atom(scan, 1);
+}
+
 static bool escape(struct lk_regex_scan *scan)
 {
     uint32_t c;
@@ -242,9 +262,9 @@ static bool escape(struct lk_regex_scan *scan)
     case 'b':
     case 'B':
     case 'z':
-        lk_regex_emit(scan, scan->in.ptr + scan->pos - 1, 2);
-        scan->pos++;
-        break;
+        scan->pos--;
+        anchor(scan, 2);
+        return true;
     case 'C':
         return lk_regex_fail(scan, "\\C (a single byte) is not supported");
     default:
@@ -301,6 +321,8 @@ static bool step(struct lk_regex_scan *scan)
         return true;
     case '^':
     case '$':
+        anchor(scan, 1);
+        return true;
     case '.':
         lk_regex_emit(scan, scan->in.ptr + scan->pos, 1);
         scan->pos++;

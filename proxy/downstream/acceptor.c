@@ -4,7 +4,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
-#include "proxy/io/conn.h"
+#include "proxy/io/watch.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -13,9 +13,10 @@
 /* Connections taken per wake-up, so that a connect storm does not starve what is in progress. */
 #define ACCEPTS_PER_EVENT 32
 
-struct accept_source {
-    struct event event; /* first: freed as the event */
+struct lk_accept_source {
+    struct lk_watch *watch;
     struct lk_listener_worker *lw;
+    int fd;
     unsigned address;
 };
 
@@ -36,12 +37,12 @@ static bool over_limits(struct lk_listener *listener)
 }
 
 /* False: nothing to accept, or no descriptor for it. */
-static bool accept_one(struct accept_source *source)
+static bool accept_one(struct lk_accept_source *source)
 {
     struct sockaddr_storage storage;
     socklen_t len = sizeof(storage);
     struct lk_addr remote;
-    int fd = accept4(event_get_fd(&source->event), (struct sockaddr *)&storage, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(source->fd, (struct sockaddr *)&storage, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno == ECONNABORTED || errno == EINTR)
             return true;
@@ -66,12 +67,11 @@ static bool accept_one(struct accept_source *source)
     return true;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_readable(void *arg, int fd)
 {
-    struct accept_source *source = arg;
+    struct lk_accept_source *source = arg;
     uint32_t limit = source->lw->listener->config->accepts_per_event;
     (void)fd;
-    (void)what;
     limit = limit > 0 && limit < ACCEPTS_PER_EVENT ? limit : ACCEPTS_PER_EVENT;
     for (uint32_t i = 0; i < limit && accept_one(source); i++) {
     }
@@ -82,17 +82,16 @@ static void listen_on(struct lk_listener_worker *lw)
     struct lk_listener *listener = lw->listener;
     unsigned per_address = listener->config->reuse_port ? listener->set->worker_count : 1;
     unsigned mine = listener->config->reuse_port ? lk_loop_index(lw->acceptor->loop) : 0;
-    lw->events = lk_calloc(listener->config->address_count + 1, sizeof(*lw->events));
+    lw->sources = lk_calloc(listener->config->address_count + 1, sizeof(*lw->sources));
     for (unsigned a = 0; a < listener->config->address_count; a++) {
         int fd = listener->fds[a * per_address + mine];
         if (fd < 0)
             fd = listener->fds[a * per_address];
-        struct accept_source *source = lk_calloc(1, sizeof(*source));
+        struct lk_accept_source *source = &lw->sources[lw->source_count++];
         source->lw = lw;
+        source->fd = fd;
         source->address = a;
-        event_assign(&source->event, lk_loop_base(lw->acceptor->loop), fd, EV_READ | EV_PERSIST, on_readable, source);
-        event_add(&source->event, NULL);
-        lw->events[lw->event_count++] = &source->event;
+        source->watch = lk_watch_readable(lw->acceptor->loop, fd, on_readable, source);
     }
 }
 
@@ -128,17 +127,16 @@ static void free_states(struct lk_listener_worker *lw)
 
 static void stop_listener(struct lk_listener_worker *lw)
 {
-    for (unsigned i = 0; i < lw->event_count; i++) {
-        struct accept_source *source = LK_CONTAINER_OF(lw->events[i], struct accept_source, event);
+    for (unsigned i = 0; i < lw->source_count; i++) {
+        struct lk_accept_source *source = &lw->sources[i];
         /* an established connection in the backlog must not be reset by the close that follows */
         while (accept_one(source)) {
         }
-        event_del(&source->event);
-        lk_free(source);
+        lk_watch_free(source->watch);
     }
-    lk_free(lw->events);
-    lw->events = NULL;
-    lw->event_count = 0;
+    lk_free(lw->sources);
+    lw->sources = NULL;
+    lw->source_count = 0;
 }
 
 void lk_acceptor_free(struct lk_acceptor *acceptor)

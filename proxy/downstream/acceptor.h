@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-struct event;
+struct lk_accept_source;
 struct lk_acceptor;
 
 /* Per worker and listener. */
@@ -17,8 +17,8 @@ struct lk_listener_worker {
     struct lk_acceptor *acceptor;
     struct lk_listener *listener;
     void **filter_states; /* by lk_network_filter_entry.worker_slot; made on first use */
-    struct event **events; /* by address */
-    unsigned event_count;
+    struct lk_accept_source *sources; /* by address */
+    unsigned source_count;
     struct lk_list sessions;
 };
 

@@ -57,6 +57,7 @@ static bool handle_upgrade(struct lk_http_exchange *ex, struct lk_headers *heade
     struct lk_str type = lk_headers_get(headers, LK_HEADER_UPGRADE);
     if (may_upgrade(ex, type)) {
         ex->cs->upgrade = true;
+        ex->stream.request_ended = false; /* what follows the head is payload */
         return true;
     }
     lk_stats_inc(ex->hc->config->stats, LK_HTTP_RQ_WS_ON_NON_WS);

@@ -4,7 +4,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
-#include "proxy/downstream/tcp_splice.h"
+#include "proxy/io/splice.h"
 #include "proxy/stats/stat_names.h"
 #include "proxy/upstream/pool.h"
 

@@ -94,8 +94,8 @@ struct lk_codec_callbacks {
     void (*on_read_pause)(void *owner, bool pause);
     /* Output was added; flush at the end of the turn. */
     void (*on_output)(void *owner);
-    /* HTTP/1: our direction of an upgraded connection has ended: half-close it behind the output (lk_conn_shutdown). NULL: no
-     * half-close; the stream is then done at once. */
+    /* HTTP/1: our direction of an upgraded connection has ended: half-close it behind the output (lk_conn_shutdown). The stream
+     * is done when the peer's direction ends too. NULL: the peer is not told. */
     void (*on_output_end)(void *owner);
     /* HTTP/2: peer sent GOAWAY; streams above last_id were not processed and are reset with REMOTE_REFUSED. NULL: HTTP/1. */
     void (*on_goaway)(void *owner, uint32_t last_id);
@@ -174,7 +174,7 @@ static inline void lk_codec_reset(struct lk_codec_stream *s, enum lk_reset_reaso
 {
     s->codec->ops->reset(s, reason);
 }
-/* Counted: stop delivering on_data until resumed as often. */
+/* Counted: stop delivering on_data until resumed as often. The end of the stream ends its pauses; nothing is resumed then. */
 static inline void lk_codec_pause(struct lk_codec_stream *s)
 {
     if (s->paused++ == 0)

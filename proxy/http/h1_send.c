@@ -155,13 +155,13 @@ void lk_h1_send_trailers(struct lk_codec_stream *stream, const struct lk_headers
     lk_h1_send_end(h1);
 }
 
-/* A tunnel's direction ends: the owner half-closes, or the exchange ends as a whole. */
+/* Our direction of a tunnel ends: the whole tunnel does, or it is half-closed. */
 static void end_tunnel_direction(struct lk_h1_codec *h1)
 {
     const struct lk_codec *codec = &h1->base;
-    if (h1->stream.remote_done || codec->callbacks->on_output_end == NULL)
+    if (h1->stream.remote_done)
         lk_h1_finish(h1, false);
-    else
+    else if (codec->callbacks->on_output_end != NULL)
         codec->callbacks->on_output_end(codec->owner);
 }
 

@@ -210,6 +210,20 @@ static void merge_slashes(struct draft *d)
     d->len = len;
 }
 
+/* Most paths hold nothing that any of the options could change. */
+static bool is_plain(struct lk_str path)
+{
+    char before = 'x';
+    for (size_t i = 0; i < path.len; i++) {
+        char c = path.ptr[i];
+        bool plain = c == '/' ? before != '/' : lk_char_is(c, LK_CHAR_AUTHORITY) && c != '%';
+        if (!plain || (c == '.' && before == '/'))
+            return false;
+        before = c;
+    }
+    return true;
+}
+
 enum lk_path_result lk_path_normalize(struct lk_arena *arena, struct lk_str path, bool normalize, bool merge,
                                       enum lk_escaped_slash_action action, struct lk_str *out)
 {
@@ -219,6 +233,8 @@ enum lk_path_result lk_path_normalize(struct lk_arena *arena, struct lk_str path
     if (!work || path.len == 0 || path.ptr[0] != '/')
         return LK_PATH_OK;
     struct lk_str only = lk_path_only(path);
+    if (is_plain(only))
+        return LK_PATH_OK;
     struct draft d = {lk_arena_alloc(arena, only.len + 1), only.len, false};
     memcpy(d.bytes, only.ptr, only.len);
     bool redirect = false;

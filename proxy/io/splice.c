@@ -1,5 +1,5 @@
 /* splice(2) relay between two sockets. Each direction owns a pipe; both sockets are edge-triggered. */
-#include "proxy/downstream/tcp_splice.h"
+#include "proxy/io/splice.h"
 
 #include "proxy/base/mem.h"
 

@@ -1,4 +1,6 @@
-/* Resolves header names of a route configuration to ids: proxy/config knows no header names. Main thread, before use. */
+/* Resolves header names of a route configuration to ids and prepares its formats: proxy/config knows no header names. Main
+ * thread, before use. */
+#include "proxy/filter/format_eval.h"
 #include "proxy/http/headers.h"
 #include "proxy/router/route_table.h"
 
@@ -15,8 +17,20 @@ static void resolve_mutations(const struct lk_header_mutations *mutations)
 {
     struct lk_header_mutation *own = (struct lk_header_mutation *)mutations->add;
 
-    for (size_t i = 0; i < mutations->add_count; i++)
+    for (size_t i = 0; i < mutations->add_count; i++) {
         own[i].header_id = (int)lk_header_id_of(own[i].name);
+        lk_format_prepare((struct lk_format *)own[i].value);
+    }
+}
+
+static void resolve_reply_format(const struct lk_log_format *format)
+{
+    if (format == NULL)
+        return;
+    if (format->text != NULL)
+        lk_format_prepare((struct lk_format *)format->text);
+    if (format->json != NULL)
+        lk_json_format_prepare((struct lk_json_format *)format->json);
 }
 
 static void resolve_retry(const struct lk_retry_policy *retry)
@@ -33,6 +47,7 @@ static void resolve_route(const struct lk_route *route)
     resolve_mutations(&route->request_headers);
     resolve_mutations(&route->response_headers);
     resolve_retry(route->action.retry);
+    resolve_reply_format(route->direct.body_format);
     for (size_t i = 0; i < route->action.weighted_count; i++) {
         resolve_mutations(&route->action.weighted[i].request_headers);
         resolve_mutations(&route->action.weighted[i].response_headers);

@@ -175,6 +175,9 @@ void lk_upstream_request_start(struct lk_upstream_request *request, const struct
 
 void lk_upstream_request_send_headers(struct lk_upstream_request *request, const struct lk_headers *headers, bool end)
 {
+    /* only an upgrade that the manager let through is still in the headers */
+    request->stream->upgrade =
+        lk_headers_maybe(headers, LK_HEADER_UPGRADE) && lk_headers_find(headers, LK_HEADER_UPGRADE) != NULL;
     lk_codec_send_headers(request->stream, headers, end);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The stats of the core, block by block, under Envoy's names (docs: cluster, HTTP connection manager, listener, TCP proxy
- * and server statistics). X(enumerator, name, kind). The enumerator is the index into the block.
+ * The stats of the core, block by block, under Envoy's names (docs: cluster, HTTP connection manager, listener, TCP
+ * proxy and server statistics). X(enumerator, name, kind). The enumerator is the index into the block.
  */
 #pragma once
 
@@ -34,7 +34,8 @@
     X(CX_MAX_REQUESTS, "upstream_cx_max_requests", COUNTER)                                                            \
     X(CX_NONE_HEALTHY, "upstream_cx_none_healthy", COUNTER)                                                            \
     X(CX_POOL_OVERFLOW, "upstream_cx_pool_overflow", COUNTER)                                                          \
-    X(CX_EARLY_RETIRED, "upstream_cx_early_retired", COUNTER) /* ours: closed before the server's learned idle limit */ \
+    X(CX_EARLY_RETIRED, "upstream_cx_early_retired",                                                                   \
+      COUNTER) /* ours: closed before the server's learned idle limit */                                               \
     X(RQ_TOTAL, "upstream_rq_total", COUNTER)                                                                          \
     X(RQ_ACTIVE, "upstream_rq_active", GAUGE)                                                                          \
     X(RQ_PENDING_TOTAL, "upstream_rq_pending_total", COUNTER)                                                          \

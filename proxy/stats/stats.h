@@ -122,9 +122,13 @@ bool lk_stats_find(struct lk_stats *stats, struct lk_str name, uint64_t *value);
 
 /* --- reading ------------------------------------------------------------------------------------------------- */
 
+#define LK_STAT_KIND_BIT(kind) (1u << (kind))
+
 struct lk_stats_filter {
     struct lk_str regex; /* empty: all; matched anywhere in the full name, as Envoy's /stats?filter= */
+    bool invert;         /* keep what the regex does not match */
     bool used_only;      /* leave out what was never counted */
+    uint8_t kinds;       /* bits LK_STAT_KIND_BIT; 0: all. Codes are counters. */
     bool text_readouts;  /* reserved by Envoy's query string; no text readouts exist here */
 };
 
@@ -154,8 +158,8 @@ bool lk_stats_write_json(struct lk_stats *stats, const struct lk_stats_filter *f
 bool lk_stats_write_prometheus(struct lk_stats *stats, const struct lk_stats_filter *filter,
                                const struct lk_stats_out *out, struct lk_error *error);
 
-/* POST /reset_counters: counters and histograms back to zero, gauges kept. Counting threads may lose a concurrent
- * increment, never corrupt a value. */
+/* POST /reset_counters: counters, codes and histograms back to zero, gauges kept. Counting threads are not disturbed
+ * and lose nothing: what was counted before is remembered and taken off what is shown. */
 void lk_stats_reset(struct lk_stats *stats);
 /* Closes the interval of the histograms (called every stats_flush_interval, 5 s). */
 void lk_stats_flush_interval(struct lk_stats *stats);

@@ -18,7 +18,9 @@ struct collector {
     size_t order_cap;
     struct lk_stat_entries *out;
     struct lk_pattern *filter; /* NULL: all */
+    bool invert;
     bool used_only;
+    unsigned kinds;
     const struct lk_stats_scope *scope;
     unsigned index;
 };
@@ -152,7 +154,8 @@ static void take(struct collector *collector, unsigned code)
     struct lk_stat_entry entry = {collector->scope, (uint16_t)collector->index, (uint16_t)code};
     char name[LK_STAT_NAME_MAX];
 
-    if (collector->filter != NULL && !lk_pattern_search(collector->filter, lk_stat_entry_name(&entry, name)))
+    if (collector->filter != NULL &&
+        lk_pattern_search(collector->filter, lk_stat_entry_name(&entry, name)) == collector->invert)
         return;
     out->items = lk_grow(out->items, &out->cap, out->count + 1, sizeof(*out->items));
     out->items[out->count++] = entry;
@@ -188,6 +191,13 @@ static void take_codes(struct collector *collector)
     }
 }
 
+static bool wants_kind(const struct collector *collector, enum lk_stat_kind kind)
+{
+    if (kind == LK_STAT_CODES)
+        kind = LK_STAT_COUNTER;
+    return collector->kinds == 0 || (collector->kinds & LK_STAT_KIND_BIT(kind));
+}
+
 static void take_scope(struct collector *collector, const struct lk_stats_scope *scope)
 {
     const uint16_t *order = order_of(collector, scope->block);
@@ -195,6 +205,8 @@ static void take_scope(struct collector *collector, const struct lk_stats_scope 
     collector->scope = scope;
     for (unsigned i = 0; i < scope->block->count; i++) {
         collector->index = order[i];
+        if (!wants_kind(collector, scope->block->defs[order[i]].kind))
+            continue;
         if (scope->block->defs[order[i]].kind == LK_STAT_CODES)
             take_codes(collector);
         else if (!collector->used_only || is_used(scope, order[i]))
@@ -229,7 +241,8 @@ static void take_run(struct collector *collector, struct lk_stats_scope *const *
 bool lk_stat_entries_collect(struct lk_stats *stats, const struct lk_stats_filter *filter, struct lk_stat_entries *out,
                              struct lk_error *error)
 {
-    struct collector collector = {.out = out, .used_only = filter->used_only};
+    struct collector collector = {
+        .out = out, .invert = filter->invert, .used_only = filter->used_only, .kinds = filter->kinds};
     struct lk_stats_scope **scopes;
     size_t count;
 

@@ -8,7 +8,7 @@
 #include "proxy/io/sockopt.h"
 #include "proxy/io/tcp_acked.h"
 #include "proxy/upstream/idle_learner.h"
-#include "proxy/upstream/pool.h"
+#include "proxy/upstream/pool_internal.h"
 #include "proxy/upstream/upstream_socket.h"
 
 #include <errno.h>
@@ -16,9 +16,6 @@
 
 /* A connection that has been idle longer than this is probed before a request that must not be sent twice. */
 #define PROBE_AFTER_US 1000
-
-static void serve_waiters(struct lk_worker_host *wh);
-static void open_for_waiters(struct lk_worker_host *wh);
 
 static struct lk_stats_scope *stats_of(const struct lk_upstream_conn *uc)
 {
@@ -100,7 +97,7 @@ static void fail_stream(struct lk_upstream_conn *uc, enum lk_reset_reason reason
 
 /* --- idle ----------------------------------------------------------------------------------------------------- */
 
-static void go_idle(struct lk_upstream_conn *uc)
+void lk_pool_go_idle(struct lk_upstream_conn *uc)
 {
     const struct lk_cluster_config *config = uc->wh->view->config;
     struct lk_loop *loop = uc->wh->view->loop;
@@ -145,7 +142,7 @@ static bool seems_alive(const struct lk_upstream_conn *uc)
     return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-static struct lk_upstream_conn *take_idle(struct lk_worker_host *wh, bool careful)
+struct lk_upstream_conn *lk_pool_take_idle(struct lk_worker_host *wh, bool careful)
 {
     uint64_t now_us = lk_loop_now_us(wh->view->loop);
     uint32_t limit_ms = lk_idle_learner_limit(wh->state, now_us / 1000);
@@ -196,11 +193,11 @@ static void on_stream_done(void *owner, struct lk_codec_stream *stream, bool kee
     bool reusable = keep_alive && !uc->drain && !wh->retired && !uc->conn.eof && !uc->conn.closed && !uc->conn.failed;
     if (!reusable || expired(uc)) {
         close_conn(uc, keep_alive);
-        open_for_waiters(wh);
+        lk_pool_open_for_waiters(wh);
         return;
     }
-    go_idle(uc);
-    serve_waiters(wh);
+    lk_pool_go_idle(uc);
+    lk_pool_serve_waiters(wh);
 }
 
 static void on_read_pause(void *owner, bool pause)
@@ -257,7 +254,7 @@ static void conn_lost(struct lk_upstream_conn *uc)
     lk_worker_host_ref(wh);
     fail_stream(uc, LK_RESET_CONNECTION_TERMINATION);
     close_conn(uc, false);
-    open_for_waiters(wh);
+    lk_pool_open_for_waiters(wh);
     lk_worker_host_unref(wh);
 }
 
@@ -311,8 +308,8 @@ static void on_connected(struct lk_conn *conn)
     if (!lk_local_addr(conn->fd, &uc->local))
         uc->local.len = 0;
     uc->created_us = lk_loop_now_us(conn->loop);
-    go_idle(uc);
-    serve_waiters(wh);
+    lk_pool_go_idle(uc);
+    lk_pool_serve_waiters(wh);
 }
 
 static void on_drained(struct lk_conn *conn)
@@ -346,7 +343,7 @@ static struct lk_codec *new_codec(struct lk_upstream_conn *uc)
 }
 
 /* NULL: the connect failed at once; *text says why. */
-static struct lk_upstream_conn *open_conn(struct lk_worker_host *wh, uint8_t priority, struct lk_error *error)
+struct lk_upstream_conn *lk_pool_open_conn(struct lk_worker_host *wh, uint8_t priority, struct lk_error *error)
 {
     struct lk_upstream_conn *uc = lk_calloc(1, sizeof(*uc));
     uc->wh = wh;
@@ -369,120 +366,6 @@ static struct lk_upstream_conn *open_conn(struct lk_worker_host *wh, uint8_t pri
     enter_list(uc, LK_UC_CONNECTING);
     lk_timer_set(wh->view->loop, &uc->timer, wh->view->config->connect_timeout_ms);
     return uc;
-}
-
-static bool may_open(struct lk_worker_host *wh, uint8_t priority)
-{
-    if (lk_breaker_has_room(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS))
-        return true;
-    lk_stats_inc(wh->view->stats, LK_CLUSTER_CX_OVERFLOW);
-    /* a host without any connection gets one all the same, or its requests would wait for nothing */
-    return wh->idle_count + wh->busy_count + wh->connecting_count == 0;
-}
-
-/* --- waiting ---------------------------------------------------------------------------------------------------- */
-
-static void hand_over(struct lk_worker_host *wh, struct lk_upstream_conn *uc)
-{
-    struct lk_pool_waiter *waiter = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
-    lk_pool_cancel(waiter);
-    if (!lk_breaker_has_room(&wh->view->cluster->breakers[waiter->priority], LK_RESOURCE_REQUESTS)) {
-        lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_OVERFLOW);
-        go_idle(uc);
-        waiter->ops->on_failure(waiter, LK_RESET_OVERFLOW, lk_str(NULL, 0));
-        return;
-    }
-    waiter->ops->on_ready(waiter, uc);
-}
-
-static void serve_waiters(struct lk_worker_host *wh)
-{
-    lk_worker_host_ref(wh);
-    while (!lk_list_empty(&wh->waiters)) {
-        struct lk_upstream_conn *uc = take_idle(wh, false);
-        if (uc == NULL)
-            break;
-        hand_over(wh, uc);
-    }
-    lk_worker_host_unref(wh);
-}
-
-/* As many connects under way as there are requests waiting, within the limits. */
-static void open_for_waiters(struct lk_worker_host *wh)
-{
-    struct lk_error error;
-    while (wh->connecting_count < wh->waiter_count) {
-        struct lk_pool_waiter *first = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
-        if (!may_open(wh, first->priority) || open_conn(wh, first->priority, &error) == NULL)
-            break;
-    }
-    if (wh->waiter_count > 0 && wh->idle_count + wh->busy_count + wh->connecting_count == 0) {
-        /* nothing will ever come free */
-        struct lk_pool_waiter *first = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
-        lk_pool_cancel(first);
-        lk_worker_host_ref(wh);
-        first->ops->on_failure(first, LK_RESET_CONNECTION_FAILURE, lk_str(NULL, 0));
-        open_for_waiters(wh);
-        lk_worker_host_unref(wh);
-    }
-}
-
-void lk_pool_waiter_init(struct lk_pool_waiter *waiter, const struct lk_pool_waiter_ops *ops)
-{
-    lk_list_init(&waiter->node);
-    waiter->ops = ops;
-    waiter->wh = NULL;
-}
-
-static void enqueue(struct lk_worker_host *wh, struct lk_pool_waiter *waiter, uint8_t priority)
-{
-    waiter->wh = wh;
-    waiter->priority = priority;
-    lk_list_push_back(&wh->waiters, &waiter->node);
-    wh->waiter_count++;
-    lk_breaker_take(&wh->view->cluster->breakers[priority], LK_RESOURCE_PENDING);
-    lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_TOTAL);
-    lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_ACTIVE);
-}
-
-void lk_pool_cancel(struct lk_pool_waiter *waiter)
-{
-    struct lk_worker_host *wh = waiter->wh;
-    if (wh == NULL)
-        return;
-    waiter->wh = NULL;
-    lk_list_remove(&waiter->node);
-    wh->waiter_count--;
-    lk_breaker_give(&wh->view->cluster->breakers[waiter->priority], LK_RESOURCE_PENDING);
-    lk_stats_dec(wh->view->stats, LK_CLUSTER_RQ_PENDING_ACTIVE);
-}
-
-enum lk_pool_result lk_pool_acquire(struct lk_worker_host *wh, uint8_t priority, bool careful, bool fresh,
-                                    struct lk_pool_waiter *waiter, struct lk_upstream_conn **uc)
-{
-    struct lk_breaker *breaker = &wh->view->cluster->breakers[priority];
-    struct lk_error error;
-    *uc = fresh ? NULL : take_idle(wh, careful);
-    if (*uc != NULL) {
-        if (lk_breaker_has_room(breaker, LK_RESOURCE_REQUESTS))
-            return LK_POOL_READY;
-        go_idle(*uc);
-        *uc = NULL;
-        lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_OVERFLOW);
-        return LK_POOL_OVERFLOW;
-    }
-    if (!lk_breaker_has_room(breaker, LK_RESOURCE_PENDING)) {
-        lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_OVERFLOW);
-        return LK_POOL_OVERFLOW;
-    }
-    waiter->careful = careful;
-    enqueue(wh, waiter, priority);
-    if (wh->connecting_count < wh->waiter_count && may_open(wh, priority) && open_conn(wh, priority, &error) == NULL &&
-        wh->idle_count + wh->busy_count + wh->connecting_count == 0) {
-        lk_pool_cancel(waiter);
-        return LK_POOL_FAILED;
-    }
-    return LK_POOL_WAITING;
 }
 
 /* --- requests --------------------------------------------------------------------------------------------------- */

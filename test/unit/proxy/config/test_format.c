@@ -66,7 +66,7 @@ LK_TEST(format, knows_operators_of_extensions_and_aliases)
     const struct lk_format *format = compile("%lane.served%%REQUEST_HEADER(A)%%DYNAMIC_METADATA(a.b:c):5%");
 
     LK_CHECK_EQ_INT(format->parts[0].op, LK_FORMAT_EXTENSION);
-    LK_CHECK_LKSTR(format->parts[0].text_alt, "lane.served");
+    LK_CHECK_LKSTR(format->parts[0].text, "lane.served");
     LK_CHECK_EQ_INT(format->parts[1].op, LK_FORMAT_REQ);
     LK_CHECK_LKSTR(format->parts[2].text, "a.b:c");
     lk_arena_free(arena);

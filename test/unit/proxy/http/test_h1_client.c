@@ -318,3 +318,17 @@ LK_TEST(h1_client, our_end_of_a_tunnel_half_closes_it)
     LK_CHECK_CONTAINS(e->log, "data answer\nEND\ndone close\n");
     end_free(e);
 }
+
+LK_TEST(h1_client, without_half_close_a_tunnel_ends_with_the_peer)
+{
+    struct lk_codec_callbacks callbacks = end_callbacks;
+    callbacks.on_output_end = NULL;
+    struct end *e = client_upgrading();
+    e->codec->callbacks = &callbacks;
+    end_feed_str(e, "HTTP/1.1 101 Go\r\n\r\n");
+    end_send_data(e, "bye", true);
+    LK_CHECK_STR(e->log, "headers :status=101\n");
+    end_eof(e);
+    LK_CHECK_CONTAINS(e->log, "END\ndone close\n");
+    end_free(e);
+}

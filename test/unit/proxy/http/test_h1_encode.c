@@ -295,6 +295,48 @@ LK_TEST(h1_encode, a_large_head_leaves_whole)
     end_free(e);
 }
 
+static void pass_on(struct lk_codec_stream *stream, struct lk_headers *headers, bool end_stream)
+{
+    struct end *client = stream->arg;
+    lk_headers_remove(headers, LK_HEADER_CACHE_CONTROL);
+    lk_headers_set(headers, LK_HEADER_VIA, LK_STR("changed"));
+    lk_headers_add(headers, LK_HEADER_X_REQUEST_ID, LK_STR("added"));
+    end_send(client, headers, end_stream);
+}
+
+static bool on_stream_to_pass(void *owner, struct lk_codec_stream *stream)
+{
+    static const struct lk_stream_events events = {.on_headers = pass_on};
+    struct end *server = owner;
+    stream->events = &events;
+    stream->arg = server->stream->arg;
+    stream->arena = &server->arena;
+    return true;
+}
+
+/* Lines leave as they came, whatever white space they came with. */
+LK_TEST(h1_encode, a_head_passed_on_is_written_with_single_spaces)
+{
+    static const char request[] = "GET /p HTTP/1.1\r\nHost: h\r\nA: 1\r\nB:2\r\nC:\t3\r\nD:  4\r\nE: 5 \r\nF: 6\t\r\nG:\r\nH: \r\n"
+                                  "Cache-Control: no\r\nI: 7\r\nVia: x\r\nJ: 8\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+                                  "K: 9\r\nL: 10\r\n\r\n0\r\n\r\n";
+    struct end *client = client_new();
+    struct lk_codec_callbacks callbacks = end_callbacks;
+    callbacks.on_stream = on_stream_to_pass;
+    end_adopt(client, lk_codec_new_stream(client->codec));
+    struct end *server = server_new();
+    server->codec->callbacks = &callbacks;
+    server->stream = client->stream;
+    struct lk_codec_error error = {0};
+    lk_codec_feed(server->codec, lk_span(NULL, request, sizeof(request) - 1 - 5), &error);
+    LK_CHECK_LKSTR(end_output(client),
+                   "GET /p HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\nF: 6\r\nG: \r\nH: \r\n"
+                   "I: 7\r\nVia: changed\r\nJ: 8\r\nConnection: close\r\nK: 9\r\nL: 10\r\nx-request-id: added\r\n"
+                   "transfer-encoding: chunked\r\n\r\n");
+    end_free(server);
+    end_free(client);
+}
+
 /* What one side writes, the other one reads. */
 LK_TEST(h1_encode, a_round_trip_keeps_everything)
 {

@@ -106,6 +106,10 @@ static inline void fixture_on_gone(struct lk_conn *conn)
 {
     struct conn_fixture *f = conn->owner;
     f->gone++;
+    LK_CHECK(!lk_list_linked(&conn->ready_node));
+    LK_CHECK(!lk_list_linked(&conn->dirty_node));
+    LK_CHECK(!lk_list_linked(&conn->deferred.node));
+    LK_CHECK(!lk_timer_armed(&conn->close_timer));
     memset(conn, 0xA5, sizeof(*conn)); /* nobody may touch it any more */
 }
 

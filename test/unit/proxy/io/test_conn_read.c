@@ -368,6 +368,62 @@ LK_TEST(conn_read, output_appended_to_a_span_does_not_spoil_the_rest_of_the_inpu
     fixture_free(f);
 }
 
+LK_TEST(conn_read, a_small_rest_of_a_long_tail_gives_the_large_chunk_back)
+{
+    struct conn_fixture *f = fixture_pair();
+    size_t in_use, cached;
+    char data[30000];
+    fill_pattern(data, 0, sizeof(data));
+    f->take = 0;
+    peer_send(f, data, sizeof(data));
+    TURN_UNTIL(f->loop, f->offered == sizeof(data));
+    f->take = sizeof(data) - 100;
+    lk_conn_poke(&f->conn);
+    TURN_UNTIL(f->loop, f->got_len > 0);
+    lk_chunk_pool_usage(lk_loop_pool(f->loop), &in_use, &cached);
+    LK_CHECK_EQ_UINT(in_use, LK_CHUNK_LARGE + 512);
+    LK_CHECK_MEM(lk_conn_input(&f->conn).ptr, data + sizeof(data) - 100, 100);
+    fixture_free(f);
+}
+
+/* First nothing, then a large part by reference, then nothing again: the kept rest must not move over the part. */
+static size_t on_data_in_steps(struct lk_conn *conn, struct lk_span data)
+{
+    struct conn_fixture *f = conn->owner;
+    f->offered = data.len;
+    if (f->data_calls++ != 1)
+        return 0;
+    lk_buf_add_span(&conn->out, lk_span(data.chunk, data.ptr, 5907));
+    return 5907;
+}
+
+static const struct lk_conn_ops step_ops = {
+    .on_data = on_data_in_steps,
+    .on_eof = fixture_on_eof,
+    .on_failure = fixture_on_failure,
+};
+
+/* The rest, 4093 bytes, is just short enough to be read in front of and just long enough to stay in its chunk. */
+LK_TEST(conn_read, output_that_refers_to_kept_input_is_not_overwritten)
+{
+    struct conn_fixture *f = fixture_pair();
+    char data[10200], out[5907];
+    fill_pattern(data, 0, sizeof(data));
+    lk_conn_set_owner(&f->conn, &step_ops, f);
+    peer_send(f, data, 10000);
+    TURN_UNTIL(f->loop, f->data_calls == 1);
+    lk_conn_poke(&f->conn);
+    TURN_UNTIL(f->loop, f->data_calls == 2);
+    peer_send(f, data + 10000, 200);
+    TURN_UNTIL(f->loop, f->data_calls == 3);
+    LK_CHECK_EQ_UINT(f->offered, 4293);
+    LK_CHECK_EQ_UINT(lk_buf_peek(&f->conn.out, out, sizeof(out)), sizeof(out));
+    LK_CHECK_MEM(out, data, sizeof(out));
+    LK_CHECK_MEM(lk_conn_input(&f->conn).ptr, data + 5907, 4293);
+    lk_buf_clear(&f->conn.out);
+    fixture_free(f);
+}
+
 LK_TEST(conn_read, a_reset_is_a_failure_and_reported_once)
 {
     struct conn_fixture *f = fixture_tcp(0, 0);

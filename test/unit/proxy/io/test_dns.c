@@ -276,6 +276,8 @@ LK_TEST(dns, the_hosts_file_comes_first)
     resolve(f, "localhost", LK_DNS_V4_ONLY);
     LK_CHECK_STR(f->addrs, "127.0.0.1");
     LK_CHECK_EQ_UINT(f->ttl_s, UINT32_MAX);
+    resolve(f, "localhost", LK_DNS_AUTO); /* whichever family the file has */
+    LK_CHECK_EQ_INT(f->status, LK_DNS_SUCCESS);
     LK_CHECK_EQ_INT(f->server.queries, 0);
     fixture_free(f);
 }
