@@ -41,6 +41,77 @@ static bool operator_find(struct lk_str name, enum lk_format_op *op)
     return false;
 }
 
+static bool name_in(struct lk_str name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (lk_str_eq(name, lk_str_from(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_tls_only(struct lk_str name)
+{
+    static const char *const names[] = {
+        "DOWNSTREAM_PEER_FINGERPRINT_256",
+        "DOWNSTREAM_PEER_FINGERPRINT_1",
+        "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_256",
+        "DOWNSTREAM_PEER_CHAIN_FINGERPRINTS_1",
+        "DOWNSTREAM_PEER_SERIAL",
+        "DOWNSTREAM_PEER_CHAIN_SERIALS",
+        "DOWNSTREAM_PEER_ISSUER",
+        "DOWNSTREAM_PEER_CERT",
+        "DOWNSTREAM_PEER_CERT_V_START",
+        "DOWNSTREAM_PEER_CERT_V_END",
+        "DOWNSTREAM_PEER_DNS_SAN",
+        "DOWNSTREAM_PEER_IP_SAN",
+        "DOWNSTREAM_PEER_EMAIL_SAN",
+        "DOWNSTREAM_LOCAL_SUBJECT",
+        "DOWNSTREAM_LOCAL_DNS_SAN",
+        "DOWNSTREAM_TLS_SESSION_ID",
+        "TLS_JA3_FINGERPRINT",
+        "TLS_JA4_FINGERPRINT",
+        "UPSTREAM_PEER_SUBJECT",
+        "UPSTREAM_PEER_ISSUER",
+        "UPSTREAM_PEER_CERT",
+        "UPSTREAM_PEER_CERT_V_START",
+        "UPSTREAM_PEER_CERT_V_END",
+        "UPSTREAM_PEER_URI_SAN",
+        "UPSTREAM_LOCAL_URI_SAN",
+        "UPSTREAM_LOCAL_SUBJECT",
+        "UPSTREAM_TLS_VERSION",
+        "UPSTREAM_TLS_CIPHER",
+        "UPSTREAM_TLS_SESSION_ID",
+    };
+
+    return name_in(name, names, LK_ARRAY_LEN(names));
+}
+
+/* Envoy's operators that are not built: refused, but not as typing mistakes. */
+static bool is_unsupported(struct lk_str name)
+{
+    static const char *const names[] = {
+        "COALESCE",
+        "CEL",
+        "CUSTOM_FLAGS",
+        "STREAM_INFO_REQ",
+        "BYTES_RETRANSMITTED",
+        "PACKETS_RETRANSMITTED",
+        "DOWNSTREAM_LOCAL_CLOSE_REASON",
+        "DOWNSTREAM_DETECTED_CLOSE_TYPE",
+        "UPSTREAM_LOCAL_CLOSE_REASON",
+        "UPSTREAM_DETECTED_CLOSE_TYPE",
+        "DOWNSTREAM_HEADER_BYTES_SENT",
+        "DOWNSTREAM_HEADER_BYTES_RECEIVED",
+        "UPSTREAM_HEADER_BYTES_SENT",
+        "UPSTREAM_HEADER_BYTES_RECEIVED",
+        "UPSTREAM_DECOMPRESSED_HEADER_BYTES_SENT",
+        "UPSTREAM_DECOMPRESSED_HEADER_BYTES_RECEIVED",
+        "PER_REQUEST_STATE",
+    };
+
+    return name_in(name, names, LK_ARRAY_LEN(names));
+}
+
 static bool extension_find(const char *const *extensions, struct lk_str name)
 {
     for (; extensions != NULL && *extensions != NULL; extensions++)
@@ -129,16 +200,27 @@ static bool scan(struct compiler *compiler, struct lk_format_command *command)
     return true;
 }
 
+static bool resolve(struct compiler *compiler, struct lk_str name, enum lk_format_op *op)
+{
+    *op = LK_FORMAT_EXTENSION;
+    if (extension_find(compiler->extensions, name) || operator_find(name, op))
+        return true;
+    *op = LK_FORMAT_TLS_ONLY;
+    if (is_tls_only(name))
+        return true;
+    if (is_unsupported(name))
+        return lk_error_set(compiler->error, LK_ERROR_UNSUPPORTED, "the format operator %%%.*s%% is not supported",
+                            LK_STR_ARG(name));
+    return lk_error_set(compiler->error, LK_ERROR_INVALID, "unknown format operator %%%.*s%%", LK_STR_ARG(name));
+}
+
 static bool operator(struct compiler *compiler)
 {
     struct lk_format_command command;
-    enum lk_format_op op = LK_FORMAT_EXTENSION;
+    enum lk_format_op op;
 
-    if (!scan(compiler, &command))
+    if (!scan(compiler, &command) || !resolve(compiler, command.name, &op))
         return false;
-    if (!extension_find(compiler->extensions, command.name) && !operator_find(command.name, &op))
-        return lk_error_set(compiler->error, LK_ERROR_UNSUPPORTED, "unknown format operator %%%.*s%%",
-                            LK_STR_ARG(command.name));
     command.name = lk_arena_str(compiler->arena, command.name);
     command.arg = lk_arena_str(compiler->arena, command.arg);
     return lk_format_apply_args(compiler->arena, &command, part_add(compiler, op), compiler->error);

@@ -107,6 +107,7 @@ enum lk_format_op {
     LK_FORMAT_OPERATORS(X)
 #undef X
         LK_FORMAT_EXTENSION, /* registered by a filter: "lane.served" */
+    LK_FORMAT_TLS_ONLY,      /* a fact of a TLS peer that no transport supplies yet: absent, as on plaintext in Envoy */
 };
 
 struct lk_format_part {

@@ -15,6 +15,7 @@ static enum arg_rule rule_of(enum lk_format_op op)
         LK_FORMAT_OPERATORS(X)
 #undef X
             [LK_FORMAT_EXTENSION] = ARG_OPTIONAL,
+        [LK_FORMAT_TLS_ONLY] = ARG_NONE,
     };
 
     return (enum arg_rule)rules[op];
@@ -32,8 +33,6 @@ static bool takes_length(enum lk_format_op op)
     case LK_FORMAT_ENVIRONMENT:
     case LK_FORMAT_METADATA:
     case LK_FORMAT_DYNAMIC_METADATA:
-    case LK_FORMAT_CLUSTER_METADATA:
-    case LK_FORMAT_UPSTREAM_METADATA:
     case LK_FORMAT_FILTER_STATE:
     case LK_FORMAT_EXTENSION:
         return true;

@@ -29,6 +29,12 @@ static bool stopped(const struct lk_http_stream *stream, enum lk_http_direction 
     return stream->destroyed || (dir == LK_HTTP_REQUEST && stream->request_stopped);
 }
 
+/* The same inside a walk that began when the response was `local` or not: a local reply cuts an upstream response short. */
+static bool cut(const struct lk_http_stream *stream, enum lk_http_direction dir, bool local)
+{
+    return stopped(stream, dir) || (dir == LK_HTTP_RESPONSE && stream->local_response != local);
+}
+
 static bool at_end(const struct lk_http_stream *stream, int index)
 {
     return index < 0 || index >= (int)stream->slot_count;
@@ -103,34 +109,45 @@ static struct lk_span linearize(struct lk_http_stream *stream, struct lk_buf *qu
     return lk_span(*chunk, (*chunk)->data, len);
 }
 
-/* Offers everything queued, starting at the slot `index`; the end of the stream follows it. */
-static void run_queue(struct lk_http_slot *slot, enum lk_http_direction dir, int index)
+/* Offers everything queued: what the slot's filter has seen goes to the next one, what it has not starts at itself. */
+static void run_queue(struct lk_http_slot *slot, enum lk_http_direction dir)
 {
     struct lk_http_stream *stream = slot->stream;
     struct lk_slot_direction *d = &slot->dir[dir];
     struct lk_buf queue = d->queue;
-    bool end = d->end_held;
+    size_t seen = d->seen;
+    bool local = stream->local_response;
+    bool end_due = d->end_held;
+    const int here = slot_index(slot);
+    const int behind_end = d->end_seen ? here + step(dir) : here; /* where the end, or trailers, go on */
     lk_buf_init(&d->queue, lk_loop_pool(stream->loop));
-    d->end_held = false;
+    d->end_held = d->end_seen = false;
+    d->seen = 0;
     hold_source(slot, dir, false);
-    if (queue.len == 0 && end && d->trailers_held == NULL)
-        run_data(stream, dir, index, lk_span(NULL, "", 0), true);
-    while (queue.pool != NULL && queue.len > 0 && !stopped(stream, dir)) {
+    while (queue.pool != NULL && queue.len > 0 && !cut(stream, dir, local)) {
         struct lk_span front = lk_buf_front(&queue);
-        bool last = front.len == queue.len && end;
+        front.len = seen > 0 ? LK_MIN(front.len, seen) : front.len;
+        const int index = seen > 0 ? here + step(dir) : here;
+        bool end = end_due && front.len == queue.len && index == behind_end;
+        seen -= seen > 0 ? front.len : 0;
+        end_due &= !end;
         if (front.chunk != NULL)
             lk_chunk_ref(front.chunk);
-        run_data(stream, dir, index, front, last);
+        run_data(stream, dir, index, front, end);
         lk_buf_drain(&queue, front.len);
         if (front.chunk != NULL)
             lk_chunk_unref(front.chunk);
     }
     if (queue.pool != NULL)
         lk_buf_clear(&queue);
-    if (d->trailers_held != NULL && !stopped(stream, dir)) {
-        d->trailers_held = NULL;
-        run_trailers(stream, dir, index);
-    }
+    if (cut(stream, dir, local))
+        return;
+    struct lk_headers *trailers = d->trailers_held;
+    d->trailers_held = NULL;
+    if (trailers != NULL)
+        run_trailers(stream, dir, behind_end);
+    else if (end_due)
+        run_data(stream, dir, behind_end, lk_span(NULL, "", 0), true);
 }
 
 /* The body a filter asked for is complete: one call with all of it, then the stream flows on. */
@@ -140,6 +157,7 @@ static void deliver_body(struct lk_http_slot *slot, enum lk_http_direction dir)
     struct lk_slot_direction *d = &slot->dir[dir];
     bool headers_held = d->state == LK_SLOT_PAUSED_HEADERS;
     bool has_trailers = d->trailers_held != NULL;
+    bool local = stream->local_response;
     const struct lk_http_filter *filter = slot->entry->filter;
     struct lk_chunk *chunk;
     struct lk_span body = linearize(stream, &d->queue, &chunk);
@@ -154,22 +172,24 @@ static void deliver_body(struct lk_http_slot *slot, enum lk_http_direction dir)
     else if (dir == LK_HTTP_RESPONSE && filter->on_response_data != NULL)
         status = filter->on_response_data(slot->self, body, true);
     status = settle(d, status);
-    if (!stopped(stream, dir)) {
+    if (!cut(stream, dir, local)) {
         if (status == LK_FILTER_PAUSE) {
             enqueue(slot, dir, body, !has_trailers);
             d->trailers_held = has_trailers ? (dir == LK_HTTP_REQUEST ? stream->request_trailers : stream->response_trailers)
                                             : NULL;
             d->state = headers_held ? LK_SLOT_PAUSED_HEADERS : LK_SLOT_PAUSED_DATA;
+            d->seen = body.len;
+            d->end_seen = true;
         } else {
             int next = slot_index(slot) + step(dir);
             bool bare = body.len == 0 && !has_trailers;
             if (headers_held)
                 run_headers(stream, dir, next, bare);
-            if (!(headers_held && bare) && body.len > 0 && !stopped(stream, dir))
+            if (!(headers_held && bare) && body.len > 0 && !cut(stream, dir, local))
                 run_data(stream, dir, next, body, !has_trailers);
-            else if (!headers_held && bare && !stopped(stream, dir))
+            else if (!headers_held && bare && !cut(stream, dir, local))
                 run_data(stream, dir, next, body, true);
-            if (has_trailers && !stopped(stream, dir))
+            if (has_trailers && !cut(stream, dir, local))
                 run_trailers(stream, dir, next);
         }
     }
@@ -192,17 +212,18 @@ static enum lk_filter_status call_headers(struct lk_http_slot *slot, enum lk_htt
 
 static void run_headers(struct lk_http_stream *stream, enum lk_http_direction dir, int index, bool end)
 {
+    const bool local = stream->local_response;
     for (; !at_end(stream, index); index += step(dir)) {
         struct lk_http_slot *slot = &stream->slots[index];
         if (skips(slot, dir))
             continue;
         struct lk_slot_direction *d = &slot->dir[dir];
         enum lk_filter_status status = call_headers(slot, dir, end);
-        if (stopped(stream, dir))
+        if (cut(stream, dir, local))
             return;
         if (status == LK_FILTER_PAUSE || (d->want_body && !end)) {
             d->state = LK_SLOT_PAUSED_HEADERS;
-            d->end_held = end;
+            d->end_held = d->end_seen = end;
             return;
         }
         d->want_body = false;
@@ -216,6 +237,7 @@ static void run_headers(struct lk_http_stream *stream, enum lk_http_direction di
 
 static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data, bool end)
 {
+    const bool local = stream->local_response;
     for (; !at_end(stream, index); index += step(dir)) {
         struct lk_http_slot *slot = &stream->slots[index];
         if (skips(slot, dir))
@@ -223,7 +245,7 @@ static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, 
         struct lk_slot_direction *d = &slot->dir[dir];
         if (d->state != LK_SLOT_FLOWING) {
             enqueue(slot, dir, data, end);
-            if (end && d->want_body && !stopped(stream, dir))
+            if (end && d->want_body && !cut(stream, dir, local))
                 deliver_body(slot, dir);
             return;
         }
@@ -235,10 +257,12 @@ static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, 
         else if (dir == LK_HTTP_RESPONSE && filter->on_response_data != NULL)
             status = filter->on_response_data(slot->self, data, end);
         status = settle(d, status);
-        if (stopped(stream, dir))
+        if (cut(stream, dir, local))
             return;
         if (status == LK_FILTER_PAUSE) {
             d->state = LK_SLOT_PAUSED_DATA;
+            d->seen = data.len;
+            d->end_seen = end;
             enqueue(slot, dir, data, end);
             return;
         }
@@ -251,6 +275,7 @@ static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, 
 
 static void run_trailers(struct lk_http_stream *stream, enum lk_http_direction dir, int index)
 {
+    const bool local = stream->local_response;
     struct lk_headers *trailers = dir == LK_HTTP_REQUEST ? stream->request_trailers : stream->response_trailers;
     for (; !at_end(stream, index); index += step(dir)) {
         struct lk_http_slot *slot = &stream->slots[index];
@@ -271,7 +296,7 @@ static void run_trailers(struct lk_http_stream *stream, enum lk_http_direction d
         else if (dir == LK_HTTP_RESPONSE && filter->on_response_trailers != NULL)
             status = filter->on_response_trailers(slot->self, trailers);
         status = settle(d, status);
-        if (stopped(stream, dir))
+        if (cut(stream, dir, local))
             return;
         if (status == LK_FILTER_PAUSE) {
             d->state = LK_SLOT_PAUSED_TRAILERS;
@@ -303,16 +328,17 @@ void lk_http_resume(struct lk_http_slot *slot, enum lk_http_direction dir)
     d->state = LK_SLOT_FLOWING;
     switch (state) {
     case LK_SLOT_PAUSED_HEADERS: {
-        bool bare = d->end_held && (d->queue.pool == NULL || d->queue.len == 0) && d->trailers_held == NULL;
+        bool bare = d->end_held && d->end_seen && (d->queue.pool == NULL || d->queue.len == 0);
         if (bare)
-            d->end_held = false;
+            d->end_held = d->end_seen = false;
+        bool local = stream->local_response;
         run_headers(stream, dir, here + step(dir), bare);
-        if (!bare && !stopped(stream, dir))
-            run_queue(slot, dir, here);
+        if (!bare && !cut(stream, dir, local))
+            run_queue(slot, dir);
         break;
     }
     case LK_SLOT_PAUSED_DATA:
-        run_queue(slot, dir, here + step(dir));
+        run_queue(slot, dir);
         break;
     case LK_SLOT_PAUSED_TRAILERS:
         run_trailers(stream, dir, here + step(dir));
@@ -361,11 +387,23 @@ void lk_http_chain_request_trailers(struct lk_http_stream *stream)
         run_trailers(stream, LK_HTTP_REQUEST, 0);
 }
 
+/* What filters hold of a response that a local reply replaces. */
+static void forget_response(struct lk_http_stream *stream)
+{
+    for (unsigned i = 0; i < stream->slot_count; i++) {
+        struct lk_slot_direction *d = &stream->slots[i].dir[LK_HTTP_RESPONSE];
+        if (d->queue.pool != NULL)
+            lk_buf_clear(&d->queue);
+        *d = (struct lk_slot_direction){.in_callback = d->in_callback, .queue = d->queue};
+    }
+}
+
 void lk_http_chain_local_response(struct lk_http_stream *stream, struct lk_headers *headers, struct lk_str body)
 {
     stream->request_stopped = true;
     stream->local_response = true;
     stream->response = headers;
+    forget_response(stream);
     int top = (int)stream->slot_count - 1;
     run_headers(stream, LK_HTTP_RESPONSE, top, body.len == 0);
     if (body.len > 0 && !stream->destroyed)

@@ -9,7 +9,8 @@
  *   headers             | later events of that direction are queued before     | lk_http_resume: the next filter gets the
  *                       | this filter; above the stream's limit the source is  | headers, then the queue starts at THIS
  *                       | paused                                               | filter
- *   data                | the same, and this piece is queued too               | resume: the pieces go to the NEXT filter
+ *   data                | the same, and this piece is queued too               | resume: this piece goes to the NEXT
+ *                       |                                                      | filter, what came later to THIS one
  *   trailers            | the end of the stream is held                        | resume forwards them
  *   whole body asked    | the runner collects up to the given limit, then one  | automatic
  *   (in headers)        | on_*_data with all of it and end = true; beyond it    |

@@ -33,7 +33,9 @@ struct lk_slot_direction {
     bool want_body;
     bool end_held; /* end of stream is in the queue */
     bool source_paused; /* this slot's queue holds the source back */
+    bool end_seen;      /* the filter had the end before it paused */
     size_t body_limit;
+    size_t seen; /* bytes at the front of the queue that the filter had before it paused */
     struct lk_headers *trailers_held;
     struct lk_buf queue;
 };

@@ -1,11 +1,11 @@
 /*
- * The codec contract: bytes in, stream events out; verbs in, bytes out. A codec never owns a socket: it reads spans given
- * to it and writes to a buf. HTTP/1 and HTTP/2, server and client side, are implementations of struct lk_codec_ops. Owner:
- * one worker.
+ * The codec contract: bytes in, stream events out; verbs in, bytes out. A codec never owns a socket: it reads spans
+ * given to it and writes to a buf. HTTP/1 and HTTP/2, server and client side, are implementations of struct
+ * lk_codec_ops. Owner: one worker.
  *
- * Events of a stream, in order: on_headers (client: after any on_informational), on_data*, then on_trailers or an event with
- * end_stream; or on_reset at any moment, after which nothing follows. A stream may be reset or completed inside its own
- * events; the codec copes.
+ * Events of a stream, in order: on_headers (client: after any on_informational), on_data*, then on_trailers or an event
+ * with end_stream; or on_reset at any moment, after which nothing follows. A stream may be reset or completed inside
+ * its own events; the codec copes.
  */
 #pragma once
 
@@ -25,15 +25,15 @@ enum lk_protocol { LK_HTTP10, LK_HTTP11, LK_HTTP2 };
 
 /* Why a stream ended early. The names follow Envoy's StreamResetReason. */
 enum lk_reset_reason {
-    LK_RESET_LOCAL,               /* we gave up */
-    LK_RESET_LOCAL_REFUSED,       /* GOAWAY/REFUSED_STREAM sent by us */
-    LK_RESET_REMOTE,              /* peer reset it (RST_STREAM) */
-    LK_RESET_REMOTE_REFUSED,      /* peer says: not processed */
-    LK_RESET_CONNECTION_FAILURE,  /* connect failed */
-    LK_RESET_CONNECTION_TIMEOUT,  /* connect timed out */
+    LK_RESET_LOCAL,                  /* we gave up */
+    LK_RESET_LOCAL_REFUSED,          /* GOAWAY/REFUSED_STREAM sent by us */
+    LK_RESET_REMOTE,                 /* peer reset it (RST_STREAM) */
+    LK_RESET_REMOTE_REFUSED,         /* peer says: not processed */
+    LK_RESET_CONNECTION_FAILURE,     /* connect failed */
+    LK_RESET_CONNECTION_TIMEOUT,     /* connect timed out */
     LK_RESET_CONNECTION_TERMINATION, /* connection went away */
-    LK_RESET_OVERFLOW,            /* circuit breaker */
-    LK_RESET_PROTOCOL_ERROR,      /* peer broke the protocol */
+    LK_RESET_OVERFLOW,               /* circuit breaker */
+    LK_RESET_PROTOCOL_ERROR,         /* peer broke the protocol */
 };
 /* "remote reset", "connection termination", ... as in Envoy's response body and details. */
 const char *lk_reset_reason_text(enum lk_reset_reason reason);
@@ -46,8 +46,8 @@ struct lk_stream_events {
     void (*on_data)(struct lk_codec_stream *stream, struct lk_span data, bool end_stream);
     void (*on_trailers)(struct lk_codec_stream *stream, struct lk_headers *trailers);
     void (*on_reset)(struct lk_codec_stream *stream, enum lk_reset_reason reason);
-    /* HTTP/2: the stream's send window opened again after lk_codec_stream_blocked said true. For HTTP/1 the connection's
-     * on_drained serves. */
+    /* HTTP/2: the stream's send window opened again after lk_codec_stream_blocked said true. For HTTP/1 the
+     * connection's on_drained serves. */
     void (*on_writable)(struct lk_codec_stream *stream);
 };
 
@@ -61,17 +61,18 @@ struct lk_codec_stream {
     uint16_t paused;        /* counted; see lk_codec_pause */
     bool is_head : 1;       /* request method is HEAD: the response has no body */
     bool is_connect : 1;
-    /* The request asks for an upgrade (or CONNECT) that was let through: what follows its head is payload, not messages. Server:
-     * set inside on_headers, which came with end_stream (a request with a body cannot upgrade: it is cleared); then the stream
-     * does not end there. Payload is consumed once a 101 (CONNECT: 2xx) was sent: offer unconsumed input again then. Any other
-     * answer closes the connection. Client: set before send_headers; payload sent before the peer's 101 is held back. */
+    /* The request asks for an upgrade (or CONNECT) that was let through: what follows its head is payload, not
+     * messages. Server: set inside on_headers, which came with end_stream (a request with a body cannot upgrade: it is
+     * cleared); then the stream does not end there. Payload is consumed once a 101 (CONNECT: 2xx) was sent: offer
+     * unconsumed input again then. Any other answer closes the connection. Client: set before send_headers; payload
+     * sent before the peer's 101 is held back. */
     bool upgrade : 1;
-    bool remote_done : 1;    /* end_stream or trailers received */
-    bool local_done : 1;     /* end_stream or trailers sent */
+    bool remote_done : 1; /* end_stream or trailers received */
+    bool local_done : 1;  /* end_stream or trailers sent */
     bool headers_sent : 1;
-    bool close_after : 1;    /* server: this response is the connection's last */
-    bool http10 : 1;         /* the peer spoke HTTP/1.0 in this message */
-    void *impl;              /* the codec's own per-stream state */
+    bool close_after : 1; /* server: this response is the connection's last */
+    bool http10 : 1;      /* the peer spoke HTTP/1.0 in this message */
+    void *impl;           /* the codec's own per-stream state */
 };
 
 /* A protocol error of the peer, or a limit it broke. */
@@ -87,17 +88,19 @@ struct lk_codec_callbacks {
     bool (*on_stream)(void *owner, struct lk_codec_stream *stream);
     /* Server: part of a head has arrived and more is needed (arms the headers timeout); once per message. NULL: no. */
     void (*on_head_pending)(void *owner);
-    /* Both directions of the stream are done (or it was reset); the codec forgets it after this call. HTTP/1 server: the
-     * next pipelined request may now be fed. keep_alive: HTTP/1: whether the connection can carry another message. */
+    /* Both directions of the stream are done (or it was reset); the codec forgets it after this call. HTTP/1 server:
+     * the next pipelined request may now be fed. keep_alive: HTTP/1: whether the connection can carry another message.
+     */
     void (*on_stream_done)(void *owner, struct lk_codec_stream *stream, bool keep_alive);
     /* HTTP/1: stop or go on reading the connection for the sake of a paused stream. */
     void (*on_read_pause)(void *owner, bool pause);
     /* Output was added; flush at the end of the turn. */
     void (*on_output)(void *owner);
-    /* HTTP/1: our direction of an upgraded connection has ended: half-close it behind the output (lk_conn_shutdown). The stream
-     * is done when the peer's direction ends too. NULL: the peer is not told. */
+    /* HTTP/1: our direction of an upgraded connection has ended: half-close it behind the output (lk_conn_shutdown).
+     * The stream is done when the peer's direction ends too. NULL: the peer is not told. */
     void (*on_output_end)(void *owner);
-    /* HTTP/2: peer sent GOAWAY; streams above last_id were not processed and are reset with REMOTE_REFUSED. NULL: HTTP/1. */
+    /* HTTP/2: peer sent GOAWAY; streams above last_id were not processed and are reset with REMOTE_REFUSED. NULL:
+     * HTTP/1. */
     void (*on_goaway)(void *owner, uint32_t last_id);
 };
 
@@ -126,28 +129,31 @@ struct lk_codec {
     bool failed; /* a protocol error was reported; nothing more is fed */
 };
 
-/* Consumes from the front of data; returns how many bytes. Fewer than data.len without error means: the rest must be offered
- * again, with more bytes behind it (incomplete head) or after the current stream is done or resumed. On a protocol error
- * error->details is set and codec->failed; a stream in progress is NOT reset: the owner answers and closes. */
+/* Consumes from the front of data; returns how many bytes. Fewer than data.len without error means: the rest must be
+ * offered again, with more bytes behind it (incomplete head) or after the current stream is done or resumed. On a
+ * protocol error error->details is set and codec->failed; a stream in progress is NOT reset: the owner answers and
+ * closes. */
 static inline size_t lk_codec_feed(struct lk_codec *codec, struct lk_span data, struct lk_codec_error *error)
 {
     return codec->ops->feed(codec, data, error);
 }
-/* The peer ended its direction. Completes a close-delimited body or a tunnel. A message cut short is a protocol error (false),
- * as in lk_codec_feed. Client: a stream that has got no byte of its response is reset with CONNECTION_TERMINATION. */
+/* The peer ended its direction. Completes a close-delimited body or a tunnel. A message cut short is a protocol error
+ * (false), as in lk_codec_feed. Client: a stream that has got no byte of its response is reset with
+ * CONNECTION_TERMINATION. */
 static inline bool lk_codec_feed_eof(struct lk_codec *codec, struct lk_codec_error *error)
 {
     return codec->ops->feed_eof(codec, error);
 }
 /* Client: a stream to send a request on; NULL when the codec can take no more. Set events, arg, arena before sending.
- * HTTP/1 server: after a protocol error without a stream, one to answer on (close_after is set, the request is unknown). */
+ * HTTP/1 server: after a protocol error without a stream, one to answer on (close_after is set, the request is
+ * unknown). */
 static inline struct lk_codec_stream *lk_codec_new_stream(struct lk_codec *codec)
 {
     return codec->ops->new_stream(codec);
 }
-/* A request (client) or response (server) head. HTTP/1 chooses the framing: a content-length in the headers is obeyed, without
- * one a body is chunked (or ended by close towards HTTP/1.0). A send that ends the second direction calls on_stream_done
- * before it returns. */
+/* A request (client) or response (server) head. HTTP/1 chooses the framing: a content-length in the headers is obeyed,
+ * without one a body is chunked (or ended by close towards HTTP/1.0). A send that ends the second direction calls
+ * on_stream_done before it returns. */
 static inline void lk_codec_send_headers(struct lk_codec_stream *s, const struct lk_headers *headers, bool end_stream)
 {
     s->codec->ops->send_headers(s, headers, end_stream);
@@ -169,12 +175,14 @@ static inline void lk_codec_send_trailers(struct lk_codec_stream *s, const struc
 {
     s->codec->ops->send_trailers(s, trailers);
 }
-/* Ends the stream now; no event follows. HTTP/1: on_stream_done with keep_alive false unless both directions were done. */
+/* Ends the stream now; no event follows. HTTP/1: on_stream_done with keep_alive false unless both directions were
+ * done. */
 static inline void lk_codec_reset(struct lk_codec_stream *s, enum lk_reset_reason reason)
 {
     s->codec->ops->reset(s, reason);
 }
-/* Counted: stop delivering on_data until resumed as often. The end of the stream ends its pauses; nothing is resumed then. */
+/* Counted: stop delivering on_data until resumed as often. The end of the stream ends its pauses; nothing is resumed
+ * then. */
 static inline void lk_codec_pause(struct lk_codec_stream *s)
 {
     if (s->paused++ == 0)

@@ -1,4 +1,4 @@
-/* The body machine. See h1_body.h. Chunk framing may arrive one byte at a time; payload passes without being touched. */
+/* The body machine. See h1_body.h. Chunk framing may come one byte at a time; payload passes without being touched. */
 #include "proxy/http/h1_body.h"
 
 #include "proxy/base/mem.h"
@@ -15,7 +15,7 @@ enum state {
     VALUE_QUOTED,
     VALUE_ESCAPE, /* behind a backslash */
     AFTER_QUOTED,
-    SIZE_LF,      /* LF of the chunk line */
+    SIZE_LF, /* LF of the chunk line */
     PAYLOAD,
     PAYLOAD_CR,
     PAYLOAD_LF,

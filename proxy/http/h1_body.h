@@ -36,7 +36,7 @@ enum lk_h1_body_event {
 };
 
 void lk_h1_body_begin(struct lk_h1_body *body, enum lk_h1_body_kind kind, uint64_t length);
-/* One step over data; *used tells how much of it is done with. Call again while something is left and the event was not END,
- * TRAILERS or BAD. */
+/* One step over data; *used tells how much of it is done with. Call again while something is left and the event was not
+ * END, TRAILERS or BAD. */
 enum lk_h1_body_event lk_h1_body_next(struct lk_h1_body *body, const char *data, size_t len, size_t *used,
                                       struct lk_str *payload, const char **why);

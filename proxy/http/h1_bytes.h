@@ -1,6 +1,6 @@
 /*
- * Finding the end of a token fast: the loops that touch every byte of a head. 16 bytes at a time with SSE2, else through
- * the class table. Private to h1_framing and h1_body.
+ * Finding the end of a token fast: the loops that touch every byte of a head. 16 bytes at a time with SSE2, else
+ * through the class table. Private to h1_framing and h1_body.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * The HTTP/1 codec: creation, the life of its one stream, and the table of verbs. Reading is in h1_decode.c and h1_head.c,
- * writing in h1_encode.c and h1_send.c. Owner: the worker of the connection.
+ * The HTTP/1 codec: creation, the life of its one stream, and the table of verbs. Reading is in h1_decode.c and
+ * h1_head.c, writing in h1_encode.c and h1_send.c. Owner: the worker of the connection.
  */
 #include "proxy/http/h1_codec.h"
 

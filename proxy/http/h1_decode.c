@@ -1,6 +1,6 @@
 /*
- * Bytes of the peer into stream events: the loop over heads, bodies and trailers. Every callback may end the exchange or
- * begin the next one, so that nothing about the stream is assumed behind a callback.
+ * Bytes of the peer into stream events: the loop over heads, bodies and trailers. Every callback may end the exchange
+ * or begin the next one, so that nothing about the stream is assumed behind a callback.
  */
 #include "proxy/http/h1_internal.h"
 

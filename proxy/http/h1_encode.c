@@ -1,6 +1,6 @@
 /*
- * Heads to the peer: what frames the body is decided here, then the head is written into one reserved piece of output whose
- * size was computed before. Pseudo-headers and fields of the connection are not copied.
+ * Heads to the peer: what frames the body is decided here, then the head is written into one reserved piece of output
+ * whose size was computed before. Pseudo-headers and fields of the connection are not copied.
  */
 #include "proxy/http/h1_internal.h"
 #include "proxy/http/status.h"
@@ -62,7 +62,7 @@ static size_t plan_size(const struct plan *plan)
     for (size_t i = 0; i < plan->start_count; i++)
         size += plan->start[i].len;
     LK_HEADERS_FOREACH(h, plan->headers)
-        size += lk_h1_line_size(h->name, h->value);
+    size += lk_h1_line_size(h->name, h->value);
     for (size_t i = 0; i < plan->extra_count; i++)
         size += lk_h1_line_size(plan->extra[i][0], plan->extra[i][1]);
     return size;
@@ -81,8 +81,8 @@ static void plan_write(const struct plan *plan)
     if (plan->host != NULL && is_pseudo(plan->host))
         lk_h1_write_line(&w, LK_STR("host"), plan->host->value);
     LK_HEADERS_FOREACH(h, plan->headers)
-        if (is_written(plan, h))
-            lk_h1_write_line(&w, h->name, h->value);
+    if (is_written(plan, h))
+        lk_h1_write_line(&w, h->name, h->value);
     for (size_t i = 0; i < plan->extra_count; i++)
         lk_h1_write_line(&w, plan->extra[i][0], plan->extra[i][1]);
     lk_h1_write_end(&w);
@@ -211,8 +211,7 @@ static void send_response(struct lk_h1_codec *h1, const struct lk_headers *heade
 static bool may_omit_length(struct lk_str method)
 {
     static const struct lk_str methods[] = {
-        LK_STR_INIT("GET"),   LK_STR_INIT("HEAD"),    LK_STR_INIT("DELETE"),
-        LK_STR_INIT("TRACE"), LK_STR_INIT("CONNECT"),
+        LK_STR_INIT("GET"), LK_STR_INIT("HEAD"), LK_STR_INIT("DELETE"), LK_STR_INIT("TRACE"), LK_STR_INIT("CONNECT"),
     };
     for (size_t i = 0; i < LK_ARRAY_LEN(methods); i++)
         if (lk_str_eq(method, methods[i]))

@@ -1,4 +1,5 @@
-/* The fields that frame a message or manage its connection. See h1_fields.h; called for the fields that lk_h1_field_matters knows. */
+/* The fields that frame a message or manage its connection. See h1_fields.h; called for the fields that
+ * lk_h1_field_matters knows. */
 #include "proxy/http/h1_fields.h"
 
 #include "proxy/http/validate.h"

@@ -1,6 +1,6 @@
 /*
- * The scanner of heads and trailer sections: one small step per token, each of which either completes, waits for bytes or
- * refuses. See h1_framing.h; what the fields say about framing is judged in h1_fields.c.
+ * The scanner of heads and trailer sections: one small step per token, each of which either completes, waits for bytes
+ * or refuses. See h1_framing.h; what the fields say about framing is judged in h1_fields.c.
  */
 #include "proxy/http/h1_framing.h"
 
@@ -14,8 +14,8 @@ enum step { NEXT, WAIT, REFUSED, COMPLETE };
 /* Longer than any known method. */
 #define METHOD_MAX 16
 
-/* A step gets the place where its token began and the place to go on from, and leaves the next place in p. When bytes run
- * out it notes both in the scan and WAITs; on that path alone the state is written. */
+/* A step gets the place where its token began and the place to go on from, and leaves the next place in p. When bytes
+ * run out it notes both in the scan and WAITs; on that path alone the state is written. */
 struct cursor {
     const char *base;
     const char *p;

@@ -1,10 +1,10 @@
 /*
- * HTTP/1 framing, byte by byte: the authority on where a head or a trailer section ends and on what frames the body behind
- * it (RFC 9112). Nothing here is lenient: what could be read in two ways is an error. Pure functions over bytes that the
- * caller holds; any thread.
+ * HTTP/1 framing, byte by byte: the authority on where a head or a trailer section ends and on what frames the body
+ * behind it (RFC 9112). Nothing here is lenient: what could be read in two ways is an error. Pure functions over bytes
+ * that the caller holds; any thread.
  *
- * A section that arrives in pieces is scanned once as it comes and once more when it is complete, so that its cost stays
- * linear however small the pieces are, and nothing but struct lk_h1_scan is kept in between.
+ * A section that arrives in pieces is scanned once as it comes and once more when it is complete, so that its cost
+ * stays linear however small the pieces are, and nothing but struct lk_h1_scan is kept in between.
  */
 #pragma once
 
@@ -52,8 +52,8 @@ enum lk_h1_flag {
     LK_H1_HAS_UPGRADE = 64, /* an Upgrade field */
 };
 
-/* A complete section. The caller gives room for cap fields; when count comes out above cap, only the first cap were stored
- * and the caller scans again with more room. */
+/* A complete section. The caller gives room for cap fields; when count comes out above cap, only the first cap were
+ * stored and the caller scans again with more room. */
 struct lk_h1_head {
     struct lk_h1_field *fields;
     uint32_t cap;
@@ -74,8 +74,9 @@ static inline void lk_h1_scan_begin(struct lk_h1_scan *scan, enum lk_h1_part par
     *scan = (struct lk_h1_scan){.part = (uint8_t)part};
 }
 
-/* Scans data, which begins with the first byte of the section and grows from call to call. MORE: call again with more behind
- * it. DONE: *head is filled, the scan is ready to begin anew. BAD: *error says why; nothing can be read behind it. */
+/* Scans data, which begins with the first byte of the section and grows from call to call. MORE: call again with more
+ * behind it. DONE: *head is filled, the scan is ready to begin anew. BAD: *error says why; nothing can be read behind
+ * it. */
 enum lk_h1_result lk_h1_scan(struct lk_h1_scan *scan, const char *data, size_t len, const struct lk_h1_limits *limits,
                              struct lk_h1_head *head, struct lk_codec_error *error);
 

@@ -1,6 +1,6 @@
 /*
- * A head that passed h1_framing becomes a header block in the stream's arena and an event. The head's bytes are copied once;
- * names and values are slices of the copy.
+ * A head that passed h1_framing becomes a header block in the stream's arena and an event. The head's bytes are copied
+ * once; names and values are slices of the copy.
  */
 #include "proxy/http/h1_internal.h"
 #include "proxy/http/validate.h"
@@ -181,7 +181,8 @@ static void response_framing(struct lk_h1_codec *h1, const struct lk_h1_head *he
     if (h1->tunnel) {
         lk_h1_body_begin(&h1->body, LK_H1_BODY_UNTIL_CLOSE, 0);
         until_close = true;
-    } else if (none || (!(head->flags & LK_H1_CHUNKED) && (head->flags & LK_H1_HAS_LENGTH) && head->content_length == 0)) {
+    } else if (none ||
+               (!(head->flags & LK_H1_CHUNKED) && (head->flags & LK_H1_HAS_LENGTH) && head->content_length == 0)) {
         lk_h1_body_begin(&h1->body, LK_H1_BODY_NONE, 0);
     } else if (head->flags & LK_H1_CHUNKED) {
         lk_h1_body_begin(&h1->body, LK_H1_BODY_CHUNKED, 0);
@@ -247,7 +248,8 @@ struct lk_headers *lk_h1_trailer_block(struct lk_h1_codec *h1, const char *data,
     struct lk_headers *headers = block_new(h1->stream.arena, head->count);
     add_fields(headers, bytes_copy(h1->stream.arena, data, head->size), head);
     bool any = false;
-    LK_HEADERS_FOREACH(h, headers) {
+    LK_HEADERS_FOREACH(h, headers)
+    {
         if (lk_trailer_allowed(h->id))
             any = true;
         else

@@ -1,6 +1,6 @@
 /*
- * Inside of the HTTP/1 codec: its state, and what its parts (codec, decode, head, encode, send) ask of each other. Not for
- * others. The one stream of the connection is embedded: HTTP/1 has one exchange at a time.
+ * Inside of the HTTP/1 codec: its state, and what its parts (codec, decode, head, encode, send) ask of each other. Not
+ * for others. The one stream of the connection is embedded: HTTP/1 has one exchange at a time.
  */
 #pragma once
 
@@ -40,11 +40,11 @@ struct lk_h1_codec {
     uint8_t sending;
     uint8_t interim; /* 1xx responses of this exchange */
     bool client : 1;
-    bool live : 1;      /* the stream is in use */
-    bool last : 1;      /* no other message on this connection */
-    bool goaway : 1;    /* the owner wants no other */
-    bool partial : 1;   /* a part of a head or trailer section was offered */
-    bool tunnel : 1;    /* upgraded: both directions are plain bytes */
+    bool live : 1;    /* the stream is in use */
+    bool last : 1;    /* no other message on this connection */
+    bool goaway : 1;  /* the owner wants no other */
+    bool partial : 1; /* a part of a head or trailer section was offered */
+    bool tunnel : 1;  /* upgraded: both directions are plain bytes */
 };
 
 static inline struct lk_h1_codec *lk_h1_of(struct lk_codec *codec)
@@ -70,8 +70,8 @@ void lk_h1_finish(struct lk_h1_codec *h1, bool clean);
 size_t lk_h1_feed(struct lk_codec *codec, struct lk_span data, struct lk_codec_error *error);
 bool lk_h1_feed_eof(struct lk_codec *codec, struct lk_codec_error *error);
 
-/* h1_head.c: a complete head of the peer at `data`. The caller has room for one exchange. False: *error is filled, or the
- * owner refused the stream (status and details unset). */
+/* h1_head.c: a complete head of the peer at `data`. The caller has room for one exchange. False: *error is filled, or
+ * the owner refused the stream (status and details unset). */
 bool lk_h1_request_head(struct lk_h1_codec *h1, const char *data, const struct lk_h1_head *head,
                         struct lk_codec_error *error);
 /* `more`: bytes follow the head in what was fed. */

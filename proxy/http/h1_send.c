@@ -1,4 +1,4 @@
-/* Bodies and trailers to the peer: payload goes by reference where that is worth it, chunk framing is copied around it. */
+/* Bodies and trailers to the peer: payload goes by reference where that is worth it, chunk framing is copied. */
 #include "proxy/http/h1_internal.h"
 
 static void output(struct lk_h1_codec *h1)
@@ -20,7 +20,7 @@ static void add_chunk_line(struct lk_buf *out, size_t size)
     lk_buf_add(out, p, (size_t)(line + sizeof(line) - p));
 }
 
-/* How much of len may leave: a body longer than its Content-Length is cut there, and the connection is not used again. */
+/* How much of len may leave: a body longer than its Content-Length is cut there, and the connection has to end. */
 static size_t allowed(struct lk_h1_codec *h1, size_t len)
 {
     if (h1->sending == LK_H1_SEND_NOTHING)
@@ -144,11 +144,11 @@ void lk_h1_send_trailers(struct lk_codec_stream *stream, const struct lk_headers
     }
     size_t size = sizeof("0\r\n\r\n") - 1;
     LK_HEADERS_FOREACH(h, trailers)
-        size += lk_h1_line_size(h->name, h->value);
+    size += lk_h1_line_size(h->name, h->value);
     char *const begin = lk_buf_reserve(h1->base.out, size);
     struct lk_h1_writer w = {.to = lk_h1_put(begin, LK_STR("0\r\n")), .options = &h1->options};
     LK_HEADERS_FOREACH(h, trailers)
-        lk_h1_write_line(&w, h->name, h->value);
+    lk_h1_write_line(&w, h->name, h->value);
     lk_h1_write_end(&w);
     lk_buf_commit(h1->base.out, (size_t)(w.to - begin));
     output(h1);

@@ -1,6 +1,6 @@
 /*
- * Field lines into reserved memory, in the letter case that the options ask for. A head that is passed on lies in the arena
- * as it was received, so that most of its lines leave together in one copy. See h1_internal.h.
+ * Field lines into reserved memory, in the letter case that the options ask for. A head that is passed on lies in the
+ * arena as it was received, so that most of its lines leave together in one copy. See h1_internal.h.
  */
 #include "proxy/http/h1_internal.h"
 
@@ -9,7 +9,8 @@ static bool alphanumeric(unsigned char c)
     return (unsigned char)(c - '0') < 10 || (unsigned char)((c | 0x20) - 'a') < 26;
 }
 
-/* header_key_format.proper_case_words: the first letter, and each one behind something that is neither letter nor digit. */
+/* header_key_format.proper_case_words: the first letter, and each one behind something that is neither letter nor
+ * digit. */
 static char *put_proper_case(char *to, struct lk_str name)
 {
     bool word_begins = true;

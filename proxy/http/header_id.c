@@ -1,6 +1,6 @@
 /*
- * Header names to ids and back. The hash is perfect over header_names.h: one multiplication finds the only candidate, one
- * comparison decides. Pure functions, any thread; on the path of every header of every message.
+ * Header names to ids and back. The hash is perfect over header_names.h: one multiplication finds the only candidate,
+ * one comparison decides. Pure functions, any thread; on the path of every header of every message.
  */
 #include "proxy/http/header_hash.h"
 #include "proxy/http/headers.h"
@@ -58,7 +58,8 @@ static inline unsigned slot_of(struct words w, size_t len)
     return (unsigned)((mixed * LK_HEADER_HASH_MULTIPLIER) >> LK_HEADER_HASH_SHIFT);
 }
 
-/* What differs but for the case of letters: 0 when nothing does. Bit 6 tells the letters of our names, bit 5 is their case. */
+/* What differs but for the case of letters: 0 when nothing does. Bit 6 tells the letters of our names, bit 5 is their
+ * case. */
 static inline uint64_t difference(uint64_t given, uint64_t lower)
 {
     return (given ^ lower) & ~((lower & LETTER_BITS) >> 1);

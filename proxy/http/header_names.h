@@ -1,6 +1,7 @@
 /*
- * The well-known header names: one id space for HTTP/1, HPACK and matchers. X(enumerator, lower-case name). The generated
- * perfect hash (lk_header_id_of) covers this list and is checked against it by a test. Pseudo-headers come first.
+ * The well-known header names: one id space for HTTP/1, HPACK and matchers. X(enumerator, lower-case name). The
+ * generated perfect hash (lk_header_id_of) covers this list and is checked against it by a test. Pseudo-headers come
+ * first.
  */
 #pragma once
 
@@ -92,6 +93,6 @@ enum lk_header_id {
 #define X(id, name) LK_HEADER_##id,
     LK_HEADER_NAMES(X)
 #undef X
-    LK_HEADER_COUNT,
+        LK_HEADER_COUNT,
     LK_HEADER_OTHER = LK_HEADER_COUNT,
 };

@@ -1,6 +1,6 @@
 /*
- * The header block: lookups and changes. See headers.h. Owner: the worker of the message; nothing here is shared. Ids and
- * the perfect hash are in header_id.c.
+ * The header block: lookups and changes. See headers.h. Owner: the worker of the message; nothing here is shared. Ids
+ * and the perfect hash are in header_id.c.
  */
 #include "proxy/http/headers.h"
 
@@ -200,14 +200,14 @@ void lk_headers_copy(struct lk_headers *to, const struct lk_headers *from, struc
     lk_headers_init(to, arena);
     size_t live = 0;
     LK_HEADERS_FOREACH(h, from)
-        live++;
+    live++;
     if (live == 0)
         return;
     size_t cap = LK_MIN(live + FIRST_CAPACITY / 2, UINT16_MAX);
     to->items = lk_arena_alloc(arena, cap * sizeof(*to->items));
     to->cap = (uint16_t)cap;
     LK_HEADERS_FOREACH(h, from)
-        to->items[to->count++] = *h;
+    to->items[to->count++] = *h;
     to->bytes = from->bytes;
     memcpy(to->present, from->present, sizeof(to->present));
 }
@@ -216,7 +216,8 @@ void lk_headers_clone(struct lk_headers *to, const struct lk_headers *from, stru
 {
     lk_headers_copy(to, from, arena);
     char *bytes = lk_arena_alloc(arena, (size_t)to->bytes + 1);
-    LK_HEADERS_FOREACH(h, to) {
+    LK_HEADERS_FOREACH(h, to)
+    {
         struct lk_str *parts[] = {&h->name, &h->value};
         for (size_t i = 0; i < LK_ARRAY_LEN(parts); i++) {
             if (parts[i]->len > 0)

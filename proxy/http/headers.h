@@ -1,7 +1,8 @@
 /*
- * The header block of one message: an ordered multimap of slices, in the message's arena. Pseudo-headers (:method, :path,
- * ...) are ordinary entries, first in the block. HTTP/1's Host is the entry with id AUTHORITY; its `name` keeps the bytes
- * that were received, so HTTP/1 to HTTP/1 keeps case and order.
+ * The header block of one message: an ordered multimap of slices, in the message's arena. Pseudo-headers (:method,
+ * :path,
+ * ...) are ordinary entries, first in the block. HTTP/1's Host is the entry with id AUTHORITY; its `name` keeps the
+ * bytes that were received, so HTTP/1 to HTTP/1 keeps case and order.
  *
  * Well-known names have small ids (header_names.h, one id space for HTTP/1, HPACK and matchers); all others have
  * LK_HEADER_OTHER and are compared without regard to case.
@@ -28,7 +29,7 @@ struct lk_headers {
     struct lk_header *items;
     uint16_t count; /* including removed ones */
     uint16_t cap;
-    uint32_t bytes; /* names and values of the live entries */
+    uint32_t bytes;                                /* names and values of the live entries */
     uint64_t present[(LK_HEADER_COUNT + 63) / 64]; /* ids that may occur; a cleared bit is certain */
 };
 

@@ -124,8 +124,8 @@ static bool unescape_slashes(struct draft *d)
     return found;
 }
 
-/* One byte of a segment in canonical form: escapes of unreserved bytes are resolved, what may not stand in a path is escaped.
- * Returns how many input bytes were used, 0 for an escaped or raw NUL. */
+/* One byte of a segment in canonical form: escapes of unreserved bytes are resolved, what may not stand in a path is
+ * escaped. Returns how many input bytes were used, 0 for an escaped or raw NUL. */
 static size_t canonical_byte(struct lk_str s, size_t i, char **to)
 {
     int byte = escape_at(s, i);

@@ -7,15 +7,15 @@
 #include <stdbool.h>
 
 enum lk_escaped_slash_action { /* http_connection_manager PathWithEscapedSlashesAction */
-    LK_SLASH_KEEP,
-    LK_SLASH_REJECT,
-    LK_SLASH_UNESCAPE_REDIRECT,
-    LK_SLASH_UNESCAPE_FORWARD,
+                               LK_SLASH_KEEP,
+                               LK_SLASH_REJECT,
+                               LK_SLASH_UNESCAPE_REDIRECT,
+                               LK_SLASH_UNESCAPE_FORWARD,
 };
 enum lk_path_result { LK_PATH_OK, LK_PATH_CHANGED, LK_PATH_REDIRECT, LK_PATH_REJECT };
 
-/* Applies normalize_path, merge_slashes and path_with_escaped_slashes_action, in Envoy's order. *out is the new path with
- * query (in the arena) for CHANGED and REDIRECT. */
+/* Applies normalize_path, merge_slashes and path_with_escaped_slashes_action, in Envoy's order. *out is the new path
+ * with query (in the arena) for CHANGED and REDIRECT. */
 enum lk_path_result lk_path_normalize(struct lk_arena *arena, struct lk_str path, bool normalize, bool merge_slashes,
                                       enum lk_escaped_slash_action action, struct lk_str *out);
 /* "/a/b?x=1#f" -> path "/a/b", query "x=1" (without fragment). */

@@ -103,14 +103,14 @@ static bool method_is_common(struct lk_str m)
 bool lk_method_known(struct lk_str method)
 {
     static const struct lk_str others[] = {
-        LK_STR_INIT("DELETE"),     LK_STR_INIT("OPTIONS"),  LK_STR_INIT("PATCH"),     LK_STR_INIT("CONNECT"),
-        LK_STR_INIT("TRACE"),      LK_STR_INIT("QUERY"),    LK_STR_INIT("ACL"),       LK_STR_INIT("BIND"),
-        LK_STR_INIT("CHECKOUT"),   LK_STR_INIT("COPY"),     LK_STR_INIT("LINK"),      LK_STR_INIT("LOCK"),
-        LK_STR_INIT("MERGE"),      LK_STR_INIT("MKCOL"),    LK_STR_INIT("MKACTIVITY"), LK_STR_INIT("MKCALENDAR"),
-        LK_STR_INIT("MOVE"),       LK_STR_INIT("MSEARCH"),  LK_STR_INIT("NOTIFY"),    LK_STR_INIT("PROPFIND"),
-        LK_STR_INIT("PROPPATCH"),  LK_STR_INIT("PURGE"),    LK_STR_INIT("REBIND"),    LK_STR_INIT("REPORT"),
-        LK_STR_INIT("SEARCH"),     LK_STR_INIT("SOURCE"),   LK_STR_INIT("SUBSCRIBE"), LK_STR_INIT("UNBIND"),
-        LK_STR_INIT("UNLINK"),     LK_STR_INIT("UNLOCK"),   LK_STR_INIT("UNSUBSCRIBE"),
+        LK_STR_INIT("DELETE"),    LK_STR_INIT("OPTIONS"), LK_STR_INIT("PATCH"),       LK_STR_INIT("CONNECT"),
+        LK_STR_INIT("TRACE"),     LK_STR_INIT("QUERY"),   LK_STR_INIT("ACL"),         LK_STR_INIT("BIND"),
+        LK_STR_INIT("CHECKOUT"),  LK_STR_INIT("COPY"),    LK_STR_INIT("LINK"),        LK_STR_INIT("LOCK"),
+        LK_STR_INIT("MERGE"),     LK_STR_INIT("MKCOL"),   LK_STR_INIT("MKACTIVITY"),  LK_STR_INIT("MKCALENDAR"),
+        LK_STR_INIT("MOVE"),      LK_STR_INIT("MSEARCH"), LK_STR_INIT("NOTIFY"),      LK_STR_INIT("PROPFIND"),
+        LK_STR_INIT("PROPPATCH"), LK_STR_INIT("PURGE"),   LK_STR_INIT("REBIND"),      LK_STR_INIT("REPORT"),
+        LK_STR_INIT("SEARCH"),    LK_STR_INIT("SOURCE"),  LK_STR_INIT("SUBSCRIBE"),   LK_STR_INIT("UNBIND"),
+        LK_STR_INIT("UNLINK"),    LK_STR_INIT("UNLOCK"),  LK_STR_INIT("UNSUBSCRIBE"),
     };
     if (method_is_common(method))
         return true;

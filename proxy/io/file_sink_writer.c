@@ -20,7 +20,7 @@
 /* A pipe that polls writable takes this much without blocking. */
 #define STREAM_WRITE_MAX 4096u
 /* A buffer that grew beyond this in a burst is given back. */
-#define BUFFER_KEEP_BYTES (128u * 1024u)
+#define BUFFER_KEEP_BYTES ((size_t)128 * 1024)
 
 /* The clock of the condition variable, which a test does not freeze. */
 static uint64_t now_ms(void)

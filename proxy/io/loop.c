@@ -18,7 +18,7 @@
 #define TAIL_ROUNDS 4
 #define TRIM_INTERVAL_MS 1000
 /* Free chunks below this stay cached. */
-#define TRIM_FLOOR (64u * 1024u)
+#define TRIM_FLOOR ((size_t)64 * 1024)
 
 static _Thread_local struct lk_loop *current_loop;
 

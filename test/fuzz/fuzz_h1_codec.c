@@ -1,8 +1,8 @@
 /*
- * Both sides of the HTTP/1 codec on any bytes. What is decoded does not depend on how the bytes arrive; it passes validate;
- * and a message that is encoded again by the other side is decoded to the same message once more, so that nothing we pass
- * on can be read in another way by the next one. The first byte chooses the side and options, the second the size of the
- * pieces. lk_fuzz_library: lk_http
+ * Both sides of the HTTP/1 codec on any bytes. What is decoded does not depend on how the bytes arrive; it passes
+ * validate; and a message that is encoded again by the other side is decoded to the same message once more, so that
+ * nothing we pass on can be read in another way by the next one. The first byte chooses the side and options, the
+ * second the size of the pieces. lk_fuzz_library: lk_http
  */
 #include "proxy/base/mem.h"
 #include "proxy/http/h1_codec.h"
@@ -56,7 +56,8 @@ static bool is_hop(const struct lk_header *h)
 
 static void note_block(struct side *s, const struct lk_headers *headers)
 {
-    LK_HEADERS_FOREACH(h, headers) {
+    LK_HEADERS_FOREACH(h, headers)
+    {
         bool pseudo = h->name.len > 0 && h->name.ptr[0] == ':';
         LK_ASSERT(pseudo || lk_header_name_valid(h->name));
         LK_ASSERT(lk_header_value_valid(h->value));

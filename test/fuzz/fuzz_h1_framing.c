@@ -1,7 +1,7 @@
 /*
- * Our framing against http-parser's: whatever h1_framing and h1_body accept, http-parser accepts too and understands in the
- * same way: start line, fields, lengths, payload, and where the message ends. The other direction is not demanded: we
- * refuse much that it lets pass. The first byte chooses request or response and the size of our pieces.
+ * Our framing against http-parser's: whatever h1_framing and h1_body accept, http-parser accepts too and understands in
+ * the same way: start line, fields, lengths, payload, and where the message ends. The other direction is not demanded:
+ * we refuse much that it lets pass. The first byte chooses request or response and the size of our pieces.
  * lk_fuzz_library: lk_http
  */
 #include "proxy/base/mem.h"
@@ -214,8 +214,8 @@ static bool has_tab_behind_length(const struct ours *o, const char *data)
     return false;
 }
 
-/* What http-parser cannot be asked about: methods and targets it does not know, the last of 64-bit lengths, an upgrade (where
- * it stops), and CONNECT. */
+/* What http-parser cannot be asked about: methods and targets it does not know, the last of 64-bit lengths, an upgrade
+ * (where it stops), and CONNECT. */
 static bool comparable(const struct ours *o, const char *data, bool request)
 {
     if (resembles_coding(o, data) || has_tab_behind_length(o, data))

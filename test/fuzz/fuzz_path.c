@@ -1,6 +1,6 @@
 /*
- * Paths and authorities of any bytes: normalisation ends in a canonical path that it would not change again, and nothing
- * reads beyond its slice. The first byte chooses the options. lk_fuzz_library: lk_http
+ * Paths and authorities of any bytes: normalisation ends in a canonical path that it would not change again, and
+ * nothing reads beyond its slice. The first byte chooses the options. lk_fuzz_library: lk_http
  */
 #include "proxy/base/mem.h"
 #include "proxy/http/path.h"

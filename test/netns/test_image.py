@@ -16,8 +16,9 @@ from pods import PROXY_ID
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
-MANIFEST = yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text())
-BOOTSTRAP = next(d for d in MANIFEST if d["kind"] == "ConfigMap")["data"]["bootstrap.yaml"]
+MANIFEST = {d["kind"]: d for d in yaml.safe_load_all((DOCKER / "kubernetes.yaml").read_text())}
+BOOTSTRAP = MANIFEST["ConfigMap"]["data"]["bootstrap.yaml"]
+SIDECAR = MANIFEST["Deployment"]["spec"]["template"]["spec"]["initContainers"][1]
 
 # What a container runtime does: its own mounts, a root that cannot be written, no capability, and
 # only then the program.
@@ -87,16 +88,8 @@ def test_a_configuration_that_is_not_there_is_an_error(run):
 def sidecar(pair, root, config, tmp_path):
     """The sidecar of the manifest in the server's pod, in its image."""
     pair.server.intercept()
-    arguments = ["--config-path", "/etc/lanekeeper/bootstrap.yaml", "--concurrency", "1"]
-    arguments += [
-        "--service-node",
-        "test",
-        "--service-cluster",
-        "test",
-        "--disable-hot-restart",
-        "--drain-time-s",
-        "1",
-    ]
+    arguments = [re.sub(r"\$\((\w+)\)", r"\1", text) for text in SIDECAR["args"]]
+    arguments += ["--disable-hot-restart"]
     with pair.server.entered(), open(tmp_path / "out", "wb") as out:
         process = subprocess.Popen(
             command(root, config, "/usr/local/bin/lanekeeper", *arguments),

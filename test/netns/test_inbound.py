@@ -205,7 +205,7 @@ def test_an_excluded_port_does_not_pass_the_proxy(pair, start, family):
     assert seen == [getattr(pair.client, family)]
 
 
-def test_a_pod_that_calls_itself_by_name_passes_outbound_and_inbound(pair, start, family):
+def test_a_pod_that_chained_by_name_passes_outbound_and_inbound(pair, start, family):
     """The name leads to an address of nobody; the outbound listener knows that it is this pod."""
     seen = []
     app = pair.http(pair.server, ANY[family], 8080)
@@ -222,6 +222,7 @@ def test_a_pod_that_calls_itself_by_name_passes_outbound_and_inbound(pair, start
         ),
         virtual_inbound(hcm(route("/", "application"), stat_prefix="in")),
         clusters=[cluster("mine", (own(pair, family), 8080))],
+        chained=True,
     )
     unused = {"v4": "192.0.2.1", "v6": "2001:db8::1"}[family]
     with pair.server.connect(unused, 8080) as client:
@@ -245,6 +246,7 @@ def test_two_pods_with_a_sidecar_each_speak_through_both(pair, binary, family):
                 ),
             ]
         ),
+        chained=True,
     )
     second = pair.proxy(pair.server, sidecar([virtual_inbound(hcm(route("/", "application")))]))
     with pair.client.connect(own(pair, family), 8080) as client:

@@ -85,7 +85,8 @@ struct lk_endpoints *lk_decode_endpoints(struct lk_decoder *decoder,
         in->n_endpoints > 0 ? lk_arena_array(decoder->arena, in->n_endpoints, sizeof(*list)) : NULL;
 
     lk_ref_init(&out->ref);
-    lk_decode_required(decoder, "cluster_name", in->cluster_name);
+    if (in->cluster_name[0] == 0)
+        lk_errors_add_at(decoder->errors, "cluster_name", "must not be empty");
     for (size_t i = 0; i < in->n_endpoints; i++) {
         size_t mark = lk_errors_push_index(decoder->errors, "endpoints", i);
 

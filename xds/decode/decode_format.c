@@ -6,6 +6,9 @@
 #include "xds/decode/decode_common.h"
 #include "xds/decode/decode_metadata.h"
 
+#include "envoy/extensions/formatter/metadata/v3/metadata.pb-c.h"
+#include "envoy/extensions/formatter/req_without_query/v3/req_without_query.pb-c.h"
+
 #define FORMAT_MAX ((size_t)1 << 20)
 
 const struct lk_format *lk_decode_format(struct lk_decoder *decoder, const char *field, struct lk_str text)
@@ -104,6 +107,19 @@ static void text_source(struct lk_decoder *decoder, const Envoy__Config__Core__V
         out->text = lk_decode_format(decoder, "text_format_source", text);
 }
 
+/* What these add is built in. */
+static void formatters(struct lk_decoder *decoder, const Envoy__Config__Core__V3__SubstitutionFormatString *in)
+{
+    for (size_t i = 0; i < in->n_formatters; i++) {
+        const Google__Protobuf__Any *any = in->formatters[i]->typed_config;
+
+        if (!lk_any_is(any, &envoy__extensions__formatter__metadata__v3__metadata__descriptor) &&
+            !lk_any_is(any, &envoy__extensions__formatter__req_without_query__v3__req_without_query__descriptor))
+            lk_errors_warn(decoder->errors, "formatters", "the formatter '%s' is not supported, has no effect",
+                           in->formatters[i]->name);
+    }
+}
+
 const struct lk_log_format *lk_decode_log_format(struct lk_decoder *decoder, const char *field,
                                                  const Envoy__Config__Core__V3__SubstitutionFormatString *in)
 {
@@ -114,6 +130,7 @@ const struct lk_log_format *lk_decode_log_format(struct lk_decoder *decoder, con
 
     out->omit_empty_values = in->omit_empty_values;
     out->content_type = lk_decode_str(decoder, in->content_type);
+    formatters(decoder, in);
     switch (in->format_case) {
     case ENVOY__CONFIG__CORE__V3__SUBSTITUTION_FORMAT_STRING__FORMAT_TEXT_FORMAT:
         out->text = lk_decode_format(decoder, "text_format", lk_decode_str(decoder, in->text_format));

@@ -4,6 +4,9 @@
 #include "xds/decode/pb_pack.h"
 #include "xds/proto_registry.h"
 
+#include "udpa/type/v1/typed_struct.pb-c.h"
+#include "xds/type/v3/typed_struct.pb-c.h"
+
 void lk_decoder_init(struct lk_decoder *decoder, struct lk_arena *arena, struct lk_errors *errors)
 {
     *decoder = (struct lk_decoder){.arena = arena, .errors = errors};
@@ -60,12 +63,45 @@ static struct lk_str type_name(const char *type_url)
     return lk_str_from(slash != NULL ? slash + 1 : type_url);
 }
 
+/* The type inside a TypedStruct, NULL when the Any holds none. */
+static const char *typed_struct_type(struct lk_decoder *decoder, const Google__Protobuf__Any *any)
+{
+    const ProtobufCMessageDescriptor *desc = lk_proto_find_url(lk_str_from(any->type_url));
+    struct lk_error error;
+    const void *message;
+
+    if (desc != &udpa__type__v1__typed_struct__descriptor && desc != &xds__type__v3__typed_struct__descriptor)
+        return NULL;
+    message = lk_pb_unpack(&decoder->scratch, desc, lk_str((const char *)any->value.data, any->value.len), &error);
+    if (message == NULL)
+        return NULL;
+    if (desc == &udpa__type__v1__typed_struct__descriptor)
+        return ((const Udpa__Type__V1__TypedStruct *)message)->type_url;
+    return ((const Xds__Type__V3__TypedStruct *)message)->type_url;
+}
+
+/* A TypedStruct of a known type becomes that type; of an unknown one it keeps its bytes and shows the type it wraps. */
+static struct lk_any from_typed_struct(struct lk_decoder *decoder, const Google__Protobuf__Any *any, const char *inner)
+{
+    struct lk_any out = {.type = lk_arena_str(decoder->arena, type_name(inner))};
+    const ProtobufCMessage *message = NULL;
+
+    if (lk_proto_find_url(lk_str_from(inner)) == NULL)
+        out.value = lk_arena_str(decoder->arena, lk_str((const char *)any->value.data, any->value.len));
+    else if ((message = lk_decode_unpack(decoder, any)) != NULL)
+        out.value = lk_pb_pack(decoder->arena, message);
+    return out;
+}
+
 struct lk_any lk_decode_any(struct lk_decoder *decoder, const Google__Protobuf__Any *any)
 {
     struct lk_any out = {.type = {"", 0}, .value = {"", 0}};
+    const char *inner;
 
     if (any == NULL)
         return out;
+    if ((inner = typed_struct_type(decoder, any)) != NULL)
+        return from_typed_struct(decoder, any, inner);
     if (any->type_url[0] == 0)
         lk_errors_add(decoder->errors, "a typed message without a type");
     out.type = lk_arena_str(decoder->arena, type_name(any->type_url));

@@ -40,7 +40,7 @@ struct lk_str lk_decode_required(struct lk_decoder *decoder, const char *field, 
 /* A list of strings; *out points into the arena. */
 void lk_decode_strs(struct lk_decoder *decoder, size_t count, char *const *texts, const struct lk_str **out);
 
-/* Type without its prefix, value copied. NULL gives the empty one. */
+/* Type without its prefix, value copied; a TypedStruct is turned into what it wraps. NULL gives the empty one. */
 struct lk_any lk_decode_any(struct lk_decoder *decoder, const Google__Protobuf__Any *any);
 /* The message in an Any, in scratch memory; NULL with mistakes appended at the current path. */
 const void *lk_decode_unpack(struct lk_decoder *decoder, const Google__Protobuf__Any *any);

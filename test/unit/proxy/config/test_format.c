@@ -102,6 +102,14 @@ LK_TEST(format, compiles_every_operator_it_lists)
     }
 }
 
+LK_TEST(format, takes_operators_of_tls_as_absent_and_names_those_that_are_not_built)
+{
+    LK_CHECK_EQ_INT(compile("%UPSTREAM_TLS_VERSION%")->parts[0].op, LK_FORMAT_TLS_ONLY);
+    lk_arena_free(arena);
+    refused("%COALESCE(x)%", "%COALESCE% is not supported");
+    refused("%UPSTREAM_METADATA(x):5%", "takes no length");
+}
+
 LK_TEST(format, refuses_mistakes_with_their_place)
 {
     refused("50%", "offset 2");

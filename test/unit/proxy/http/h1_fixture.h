@@ -1,7 +1,7 @@
 /*
- * One end of an HTTP/1 connection for tests: a codec whose events are written down as text, and whose unconsumed input is
- * kept and offered again, as a connection would. Each offer is a heap block of exactly its size, so that the sanitizers see
- * a read beyond it.
+ * One end of an HTTP/1 connection for tests: a codec whose events are written down as text, and whose unconsumed input
+ * is kept and offered again, as a connection would. Each offer is a heap block of exactly its size, so that the
+ * sanitizers see a read beyond it.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ struct end {
     size_t input_len;
     char log[END_MAX_LOG];
     size_t log_len;
-    bool in_data; /* the last line is data and may grow */
-    bool refuse;  /* on_stream says no */
+    bool in_data;   /* the last line is data and may grow */
+    bool refuse;    /* on_stream says no */
     bool only_once; /* hooks run once */
     unsigned output_calls;
     unsigned pending_calls;
@@ -69,7 +69,8 @@ static inline void end_line(struct end *e, const char *text)
 static inline void end_block(struct end *e, const struct lk_headers *headers)
 {
     uint32_t bytes = 0;
-    LK_HEADERS_FOREACH(h, headers) {
+    LK_HEADERS_FOREACH(h, headers)
+    {
         end_text(e, " ");
         end_str(e, h->name);
         end_text(e, "=");

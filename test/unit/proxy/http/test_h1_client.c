@@ -13,10 +13,12 @@ struct response {
 static const struct response responses[] = {
     {"a fixed body", "GET", OK_HEAD "Content-Length: 2\r\n\r\nok",
      "headers :status=200 Content-Length=2\ndata ok\nEND\ndone keep\n"},
-    {"an empty body", "GET", OK_HEAD "Content-Length: 0\r\n\r\n", "headers :status=200 Content-Length=0 END\ndone keep\n"},
+    {"an empty body", "GET", OK_HEAD "Content-Length: 0\r\n\r\n",
+     "headers :status=200 Content-Length=0 END\ndone keep\n"},
     {"chunks and trailers", "GET", OK_HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
      "headers :status=200 Transfer-Encoding=chunked\ndata ok\ntrailers X-Sum=1 END\ndone keep\n"},
-    {"no reason", "GET", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", "headers :status=200 Content-Length=0 END\ndone keep\n"},
+    {"no reason", "GET", "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n",
+     "headers :status=200 Content-Length=0 END\ndone keep\n"},
     {"HEAD with a length", "HEAD", OK_HEAD "Content-Length: 10\r\n\r\n",
      "headers :status=200 Content-Length=10 END\ndone keep\n"},
     {"HEAD with chunks", "HEAD", OK_HEAD "Transfer-Encoding: chunked\r\n\r\n",
@@ -258,7 +260,8 @@ static struct end *client_upgrading(void)
     struct end *e = client_new();
     end_adopt(e, lk_codec_new_stream(e->codec));
     e->stream->upgrade = true;
-    end_send(e, HEADERS(e, ":method", "GET", ":path", "/ws", "Host", "h", "connection", "Upgrade", "upgrade", "websocket"),
+    end_send(e,
+             HEADERS(e, ":method", "GET", ":path", "/ws", "Host", "h", "connection", "Upgrade", "upgrade", "websocket"),
              false);
     LK_CHECK_LKSTR(end_output(e), "GET /ws HTTP/1.1\r\nHost: h\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n");
     return e;

@@ -22,7 +22,9 @@ struct response {
 };
 
 static const struct response responses[] = {
-    {GET11, {":status", "200", "X-Case", "Kept", "content-length", "2"}, "ok",
+    {GET11,
+     {":status", "200", "X-Case", "Kept", "content-length", "2"},
+     "ok",
      "HTTP/1.1 200 OK\r\nX-Case: Kept\r\ncontent-length: 2\r\n\r\nok"},
     {GET11, {":status", "200"}, "abc", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"},
     {GET11, {":status", "200"}, "", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"},
@@ -33,28 +35,46 @@ static const struct response responses[] = {
     {GET11, {":status", "204"}, "dropped", "HTTP/1.1 204 No Content\r\n\r\n"},
     {GET11, {":status", "304", "content-length", "7"}, NULL, "HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n"},
     {GET11, {":status", "304"}, NULL, "HTTP/1.1 304 Not Modified\r\n\r\n"},
-    {GET11, {":status", "200", "transfer-encoding", "chunked", "connection", "x", "content-length", "1"}, "x",
+    {GET11,
+     {":status", "200", "transfer-encoding", "chunked", "connection", "x", "content-length", "1"},
+     "x",
      "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx"},
-    {GET11, {":status", "200", "content-length", "1", "content-length", "2"}, "x",
+    {GET11,
+     {":status", "200", "content-length", "1", "content-length", "2"},
+     "x",
      "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nx"},
-    {GET11, {":status", "200", "content-length", "x"}, "y",
+    {GET11,
+     {":status", "200", "content-length", "x"},
+     "y",
      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\ny\r\n0\r\n\r\n"},
-    {GET11, {":status", "200", "host", "a", "content-length", "0"}, NULL,
+    {GET11,
+     {":status", "200", "host", "a", "content-length", "0"},
+     NULL,
      "HTTP/1.1 200 OK\r\nhost: a\r\ncontent-length: 0\r\n\r\n"},
-    {GET11, {":status", "200", "connection", "close", "content-length", "0"}, NULL,
+    {GET11,
+     {":status", "200", "connection", "close", "content-length", "0"},
+     NULL,
      "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"},
     {HEAD11, {":status", "200", "content-length", "9"}, NULL, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"},
     {HEAD11, {":status", "200", "content-length", "9"}, "dropped", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"},
     {HEAD11, {":status", "200"}, NULL, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"},
-    {GET10, {":status", "200", "content-length", "2"}, "ok",
+    {GET10,
+     {":status", "200", "content-length", "2"},
+     "ok",
      "HTTP/1.0 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"},
     {GET10, {":status", "200"}, "to the end", "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\nto the end"},
     {"HEAD / HTTP/1.0\r\n\r\n", {":status", "200"}, NULL, "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\n"},
-    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", {":status", "200", "content-length", "2"}, "ok",
+    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+     {":status", "200", "content-length", "2"},
+     "ok",
      "HTTP/1.0 200 OK\r\ncontent-length: 2\r\nconnection: keep-alive\r\n\r\nok"},
-    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", {":status", "200"}, "x",
+    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+     {":status", "200"},
+     "x",
      "HTTP/1.0 200 OK\r\nconnection: close\r\n\r\nx"},
-    {"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", {":status", "200"}, "x",
+    {"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
+     {":status", "200"},
+     "x",
      "HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"},
 };
 
@@ -81,13 +101,16 @@ struct request {
 };
 
 static const struct request requests[] = {
-    {{":method", "GET", ":path", "/a?b", "X-A", "1", "HOST", "h:80", "x-b", "2"}, NULL,
+    {{":method", "GET", ":path", "/a?b", "X-A", "1", "HOST", "h:80", "x-b", "2"},
+     NULL,
      "GET /a?b HTTP/1.1\r\nX-A: 1\r\nHOST: h:80\r\nx-b: 2\r\n\r\n"},
-    {{":method", "GET", ":path", "/", ":scheme", "http", "x-a", "1", ":authority", "h"}, NULL,
+    {{":method", "GET", ":path", "/", ":scheme", "http", "x-a", "1", ":authority", "h"},
+     NULL,
      "GET / HTTP/1.1\r\nhost: h\r\nx-a: 1\r\n\r\n"},
     {{":method", "GET", ":path", "/", "host", "a", "host", "b"}, NULL, "GET / HTTP/1.1\r\nhost: a\r\n\r\n"},
     {{":method", "POST", ":path", "/", "content-length", "2"}, "ok", "POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nok"},
-    {{":method", "POST", ":path", "/"}, "ok",
+    {{":method", "POST", ":path", "/"},
+     "ok",
      "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"},
     {{":method", "POST", ":path", "/"}, NULL, "POST / HTTP/1.1\r\ncontent-length: 0\r\n\r\n"},
     {{":method", "OPTIONS", ":path", "*"}, NULL, "OPTIONS * HTTP/1.1\r\ncontent-length: 0\r\n\r\n"},
@@ -95,7 +118,8 @@ static const struct request requests[] = {
     {{":method", "HEAD", ":path", "/"}, NULL, "HEAD / HTTP/1.1\r\n\r\n"},
     {{":method", "GET", ":path", "/"}, "x", "GET / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"},
     {{":method", "CONNECT", ":authority", "a:443"}, NULL, "CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\n\r\n"},
-    {{":method", "GET", ":path", "/", "transfer-encoding", "chunked", "te", "trailers"}, NULL,
+    {{":method", "GET", ":path", "/", "transfer-encoding", "chunked", "te", "trailers"},
+     NULL,
      "GET / HTTP/1.1\r\nte: trailers\r\n\r\n"},
 };
 
@@ -140,8 +164,9 @@ LK_TEST(h1_encode, names_can_leave_in_proper_case)
     options.proper_case_words = true;
     struct end *e = end_new(true, &options);
     end_adopt(e, lk_codec_new_stream(e->codec));
-    end_send(e, HEADERS(e, ":method", "POST", ":path", "/", ":authority", "h", "foo$b#$are", "1", "ETAG", "2", "x-1a", "3"),
-             false);
+    end_send(
+        e, HEADERS(e, ":method", "POST", ":path", "/", ":authority", "h", "foo$b#$are", "1", "ETAG", "2", "x-1a", "3"),
+        false);
     LK_CHECK_LKSTR(end_output(e), "POST / HTTP/1.1\r\nHost: h\r\nFoo$B#$Are: 1\r\nEtag: 2\r\nX-1a: 3\r\n"
                                   "Transfer-Encoding: chunked\r\n\r\n");
     end_free(e);
@@ -317,9 +342,10 @@ static bool on_stream_to_pass(void *owner, struct lk_codec_stream *stream)
 /* Lines leave as they came, whatever white space they came with. */
 LK_TEST(h1_encode, a_head_passed_on_is_written_with_single_spaces)
 {
-    static const char request[] = "GET /p HTTP/1.1\r\nHost: h\r\nA: 1\r\nB:2\r\nC:\t3\r\nD:  4\r\nE: 5 \r\nF: 6\t\r\nG:\r\nH: \r\n"
-                                  "Cache-Control: no\r\nI: 7\r\nVia: x\r\nJ: 8\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
-                                  "K: 9\r\nL: 10\r\n\r\n0\r\n\r\n";
+    static const char request[] =
+        "GET /p HTTP/1.1\r\nHost: h\r\nA: 1\r\nB:2\r\nC:\t3\r\nD:  4\r\nE: 5 \r\nF: 6\t\r\nG:\r\nH: \r\n"
+        "Cache-Control: no\r\nI: 7\r\nVia: x\r\nJ: 8\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+        "K: 9\r\nL: 10\r\n\r\n0\r\n\r\n";
     struct end *client = client_new();
     struct lk_codec_callbacks callbacks = end_callbacks;
     callbacks.on_stream = on_stream_to_pass;
@@ -344,7 +370,8 @@ LK_TEST(h1_encode, a_round_trip_keeps_everything)
     struct end *server = server_new();
     for (int round = 0; round < 3; round++) {
         end_adopt(client, lk_codec_new_stream(client->codec));
-        end_send(client, HEADERS(client, ":method", "PUT", ":path", "/p?q", "Host", "h", "X-Odd", "a, b", "x-odd", "c"), false);
+        end_send(client, HEADERS(client, ":method", "PUT", ":path", "/p?q", "Host", "h", "X-Odd", "a, b", "x-odd", "c"),
+                 false);
         end_send_data(client, "some ", false);
         end_send_data(client, "data", false);
         lk_codec_send_trailers(client->stream, HEADERS(client, "X-T", "1"));

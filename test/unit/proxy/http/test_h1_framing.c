@@ -14,8 +14,8 @@ struct scanned {
 };
 
 /* One call on a heap copy of exactly this size, so that a read beyond it is seen. */
-static enum lk_h1_result scan_once(struct lk_h1_scan *scan, const char *data, size_t len, const struct lk_h1_limits *lim,
-                                   struct scanned *out)
+static enum lk_h1_result scan_once(struct lk_h1_scan *scan, const char *data, size_t len,
+                                   const struct lk_h1_limits *lim, struct scanned *out)
 {
     char *copy = lk_malloc(len);
     memcpy(copy, data, len);
@@ -174,8 +174,10 @@ static const struct refused bad_requests[] = {
     {HEAD "Transfer-Encoding: chunked;a=b\r\n\r\n", 501, CODING},
     {HEAD "Transfer-Encoding: \"chunked\"\r\n\r\n", 501, CODING},
     {HEAD "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 501, CODING},
-    {HEAD "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400, "http1.content_length_and_chunked_not_allowed"},
-    {HEAD "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "http1.content_length_and_chunked_not_allowed"},
+    {HEAD "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400,
+     "http1.content_length_and_chunked_not_allowed"},
+    {HEAD "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n", 400,
+     "http1.content_length_and_chunked_not_allowed"},
     {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, CODING},
 };
 

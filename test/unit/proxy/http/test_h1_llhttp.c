@@ -1,6 +1,6 @@
 /*
- * The requests of llhttp's own test files through our server codec: whatever llhttp refuses in its strict mode, we refuse,
- * and what we refuse beyond that is listed here. Reads http/llhttp-request.jsonl of the folder of real inputs
+ * The requests of llhttp's own test files through our server codec: whatever llhttp refuses in its strict mode, we
+ * refuse, and what we refuse beyond that is listed here. Reads http/llhttp-request.jsonl of the folder of real inputs
  * ($LANEKEEPER_SHARED/data, or beside the repository) and does nothing where that is absent.
  */
 #include "h1_fixture.h"
@@ -15,7 +15,8 @@ struct known {
 
 /* Accepted by llhttp. */
 static struct known refused_by_us[] = {
-    {"Parsing multiple tokens / Multiple tokens with folding and LWS", "payload behind an upgrade that nobody let through", false},
+    {"Parsing multiple tokens / Multiple tokens with folding and LWS",
+     "payload behind an upgrade that nobody let through", false},
     {"`upgrade` / Emitting part of body and pausing", "payload behind an upgrade that nobody let through", false},
     {"`upgrade` / Upgrade GET request", "payload behind an upgrade that nobody let through", false},
     {"`upgrade` / Upgrade POST request", "payload behind an upgrade that nobody let through", false},
@@ -33,9 +34,11 @@ static struct known refused_by_us[] = {
 
 /* Refused by llhttp. */
 static struct known accepted_by_us[] = {
-    {"`keep-alive` / No restart when keep-alive is off (1.0)", "bytes behind the last message are dropped unread", false},
+    {"`keep-alive` / No restart when keep-alive is off (1.0)", "bytes behind the last message are dropped unread",
+     false},
     {"`close` / CRLF between requests, explicit `close`", "bytes behind the last message are dropped unread", false},
-    {"`close` / CRLF between requests, explicit `close` followed by tab", "bytes behind the last message are dropped unread", false},
+    {"`close` / CRLF between requests, explicit `close` followed by tab",
+     "bytes behind the last message are dropped unread", false},
 };
 
 static bool is_listed(struct known *rows, size_t count, struct lk_str title)
@@ -117,7 +120,8 @@ static void check_line(const char *line)
     if (strstr(line, "\"type\": \"request-lenient") != NULL)
         return;
     if (expects_error(line) && !refused)
-        LK_CHECK_MSG(is_listed(accepted_by_us, LK_ARRAY_LEN(accepted_by_us), title), "%.*s: accepted", LK_STR_ARG(title));
+        LK_CHECK_MSG(is_listed(accepted_by_us, LK_ARRAY_LEN(accepted_by_us), title), "%.*s: accepted",
+                     LK_STR_ARG(title));
     if (!expects_error(line) && refused)
         LK_CHECK_MSG(is_listed(refused_by_us, LK_ARRAY_LEN(refused_by_us), title), "%.*s: refused", LK_STR_ARG(title));
 }

@@ -38,14 +38,16 @@ static const struct exchange exchanges[] = {
     {"nothing is read behind connection: close",
      "GET / HTTP/1.1\r\nConnection: close\r\n\r\nGET /evil HTTP/1.1\r\n\r\n",
      "headers :method=GET :path=/ Connection=close END\ndone close\n"},
-    {"HTTP/1.0 closes", "GET / HTTP/1.0\r\n\r\nGET /evil HTTP/1.0\r\n\r\n", "headers :method=GET :path=/ END\ndone close\n"},
+    {"HTTP/1.0 closes", "GET / HTTP/1.0\r\n\r\nGET /evil HTTP/1.0\r\n\r\n",
+     "headers :method=GET :path=/ END\ndone close\n"},
     {"HTTP/1.0 keep-alive", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
      "headers :method=GET :path=/ Connection=keep-alive END\ndone keep\n"},
     {"an absolute target replaces Host", "GET HTTP://u:p@other:80/p?q HTTP/1.1\r\nHost: h\r\nA: b\r\n\r\n",
      "headers :method=GET :path=/p?q :scheme=http Host=other:80 A=b END\ndone keep\n"},
     {"an absolute target without Host", "GET https://other HTTP/1.1\r\n\r\n",
      "headers :method=GET :path=/ :scheme=https :authority=other END\ndone keep\n"},
-    {"the asterisk", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "headers :method=OPTIONS :path=* Host=h END\ndone keep\n"},
+    {"the asterisk", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+     "headers :method=OPTIONS :path=* Host=h END\ndone keep\n"},
     {"CONNECT", "CONNECT a:443 HTTP/1.1\r\nHost: h\r\n\r\n", "headers :method=CONNECT Host=a:443 END\ndone keep\n"},
     {"bad target: relative", "GET abc HTTP/1.1\r\n\r\n",
      "error: the request target is neither a path nor an absolute URI\n"},
@@ -56,8 +58,10 @@ static const struct exchange exchanges[] = {
      "error: the authority of the request target is not host[:port]\n"},
     {"bad target: no host", "GET http:///p HTTP/1.1\r\n\r\n",
      "error: the authority of the request target is not host[:port]\n"},
-    {"bad target: CONNECT without port", "CONNECT a HTTP/1.1\r\n\r\n", "error: the target of CONNECT is not host:port\n"},
-    {"bad target: CONNECT to a path", "CONNECT /a:1 HTTP/1.1\r\n\r\n", "error: the target of CONNECT is not host:port\n"},
+    {"bad target: CONNECT without port", "CONNECT a HTTP/1.1\r\n\r\n",
+     "error: the target of CONNECT is not host:port\n"},
+    {"bad target: CONNECT to a path", "CONNECT /a:1 HTTP/1.1\r\n\r\n",
+     "error: the target of CONNECT is not host:port\n"},
     {"a bad request behind a good one", "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nA : b\r\n\r\n",
      "headers :method=GET :path=/ END\ndone keep\nerror: a field name is a token followed by a colon\n"},
     {"a bad chunk", "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX",
@@ -363,193 +367,5 @@ LK_TEST(h1_server, after_the_end_of_input_the_response_is_the_last)
     end_eof(e);
     answer_ok(e);
     LK_CHECK_CONTAINS(end_output(e).ptr, "connection: close\r\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, limits_are_those_of_the_options)
-{
-    struct lk_h1_options options = end_options;
-    options.max_headers_kb = 1;
-    options.max_headers_count = 2;
-    struct end *e = end_new(false, &options);
-    e->on_end = answer_ok;
-    end_feed_str(e, "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\n\r\nGET / HTTP/1.1\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n");
-    LK_CHECK_EQ_UINT(e->done_calls, 1);
-    LK_CHECK_EQ_UINT(e->error.status, 431);
-    LK_CHECK_STR(e->error.details, "http1.too_many_headers");
-    end_free(e);
-    e = end_new(false, &options);
-    for (int i = 0; i < 200 && !e->codec->failed; i++)
-        end_feed_str(e, i == 0 ? "GET / HTTP/1.1\r\nA: " : "0123456789");
-    LK_CHECK_EQ_UINT(e->error.status, 431);
-    LK_CHECK_STR(e->error.details, "http1.headers_too_large");
-    LK_CHECK(e->input_len >= 1024 && e->input_len < 1034);
-    end_free(e);
-}
-
-LK_TEST(h1_server, takes_as_many_headers_as_are_allowed)
-{
-    struct lk_h1_options options = end_options;
-    options.max_headers_count = 1000;
-    struct end *e = end_new(false, &options);
-    e->on_end = answer_ok;
-    for (int round = 0; round < 2; round++) {
-        end_feed_str(e, "GET / HTTP/1.1\r\n");
-        for (int i = 0; i < 1000; i++)
-            end_feed_str(e, round == 0 ? "A: b\r\n" : "Some: thing\r\n");
-        end_feed_str(e, "\r\n");
-    }
-    LK_CHECK_EQ_UINT(e->done_calls, 2);
-    end_free(e);
-}
-
-LK_TEST(h1_server, trailers_are_bounded_too)
-{
-    struct lk_h1_options options = end_options;
-    options.max_headers_count = 2;
-    struct end *e = end_new(false, &options);
-    end_feed_str(e, "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n");
-    LK_CHECK_EQ_UINT(e->error.status, 431);
-    end_free(e);
-}
-
-LK_TEST(h1_server, trailers_are_checked_and_dropped_where_not_enabled)
-{
-    struct lk_h1_options options = end_options;
-    options.enable_trailers = false;
-    struct end *e = end_new(false, &options);
-    end_feed_str(e, "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA: 1\r\n\r\n");
-    LK_CHECK_CONTAINS(e->log, "data x\nEND\n");
-    end_free(e);
-    e = end_new(false, &options);
-    end_feed_str(e, "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nA : 1\r\n\r\n");
-    LK_CHECK_EQ_UINT(e->error.status, 400);
-    end_free(e);
-}
-
-LK_TEST(h1_server, http_10_can_be_refused)
-{
-    struct lk_h1_options options = end_options;
-    options.accept_http10 = false;
-    struct end *e = end_new(false, &options);
-    end_feed_str(e, "GET / HTTP/1.0\r\n\r\n");
-    LK_CHECK_EQ_UINT(e->error.status, 426);
-    LK_CHECK_STR(e->error.details, "low_version");
-    LK_CHECK_STR(e->log, "error: HTTP/1.0 is not accepted\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, http_10_without_host_gets_the_default)
-{
-    struct lk_h1_options options = end_options;
-    options.default_host_for_http10 = LK_STR("old.example");
-    struct end *e = end_new(false, &options);
-    e->on_end = answer_ok;
-    end_feed_str(e, "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
-    end_feed_str(e, "GET / HTTP/1.0\r\nConnection: keep-alive\r\nHost: own\r\n\r\n");
-    end_feed_str(e, "GET / HTTP/1.1\r\n\r\n");
-    LK_CHECK_STR(e->log, "headers :method=GET :path=/ Connection=keep-alive :authority=old.example END\ndone keep\n"
-                         "headers :method=GET :path=/ Connection=keep-alive Host=own END\ndone keep\n"
-                         "headers :method=GET :path=/ END\ndone keep\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, absolute_targets_can_be_left_as_they_are)
-{
-    struct lk_h1_options options = end_options;
-    options.allow_absolute_url = false;
-    struct end *e = end_new(false, &options);
-    end_feed_str(e, "GET http://a/p HTTP/1.1\r\nHost: h\r\n\r\n");
-    LK_CHECK_STR(e->log, "headers :method=GET :path=http://a/p Host=h END\n");
-    end_free(e);
-}
-
-static void let_upgrade(struct end *e)
-{
-    e->stream->upgrade = true;
-}
-
-#define UPGRADE "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-
-LK_TEST(h1_server, an_upgrade_turns_both_directions_into_plain_bytes)
-{
-    struct end *e = server_new();
-    e->on_headers = let_upgrade;
-    end_feed_str(e, UPGRADE "early payload");
-    LK_CHECK_STR(e->log, "headers :method=GET :path=/ws Connection=Upgrade Upgrade=websocket END\n");
-    LK_CHECK_EQ_UINT(e->input_len, strlen("early payload"));
-    end_send(e, HEADERS(e, ":status", "101", "connection", "Upgrade", "upgrade", "websocket"), false);
-    end_offer(e);
-    end_feed_str(e, ", GET / HTTP/1.1\r\n\r\n");
-    LK_CHECK_CONTAINS(e->log, "data early payload, GET / HTTP/1.1\r\n\r\n");
-    end_send_data(e, "down", false);
-    LK_CHECK_LKSTR(end_output(e),
-                   "HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\ndown");
-    end_eof(e);
-    LK_CHECK_CONTAINS(e->log, "\nEND\n");
-    LK_CHECK_NOT_NULL(e->stream);
-    end_send_data(e, "bye", true);
-    LK_CHECK_LKSTR(end_output(e), "bye");
-    LK_CHECK_CONTAINS(e->log, "done close\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, a_tunnel_is_half_closed_by_the_side_that_ends_first)
-{
-    struct end *e = server_new();
-    e->on_headers = let_upgrade;
-    end_feed_str(e, UPGRADE);
-    end_send(e, HEADERS(e, ":status", "101"), false);
-    end_send_data(e, "bye", true);
-    LK_CHECK_CONTAINS(e->log, "output end\n");
-    end_feed_str(e, "still talking");
-    LK_CHECK_CONTAINS(e->log, "data still talking");
-    end_eof(e);
-    LK_CHECK_CONTAINS(e->log, "\nEND\ndone close\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, a_declined_upgrade_ends_the_connection)
-{
-    struct end *e = server_new();
-    e->on_headers = let_upgrade;
-    end_feed_str(e, UPGRADE "GET /evil HTTP/1.1\r\n\r\n");
-    end_send(e, HEADERS(e, ":status", "404", "content-length", "0"), true);
-    end_offer(e);
-    LK_CHECK_CONTAINS(end_output(e).ptr, "connection: close\r\n");
-    LK_CHECK_STR(e->log, "headers :method=GET :path=/ws Connection=Upgrade Upgrade=websocket END\ndone close\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, an_upgrade_that_is_not_let_through_is_an_ordinary_request)
-{
-    struct end *e = server_new();
-    e->on_end = answer_ok;
-    end_feed_str(e, UPGRADE "GET / HTTP/1.1\r\n\r\n");
-    LK_CHECK_EQ_UINT(e->done_calls, 2);
-    end_free(e);
-}
-
-LK_TEST(h1_server, a_request_with_a_body_cannot_upgrade)
-{
-    struct end *e = server_new();
-    e->on_headers = let_upgrade;
-    end_feed_str(e, "POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n\r\n");
-    LK_CHECK(!e->stream->upgrade);
-    LK_CHECK_CONTAINS(e->log, "data abc\nEND\n");
-    answer_ok(e);
-    LK_CHECK_CONTAINS(e->log, "done keep\n");
-    end_free(e);
-}
-
-LK_TEST(h1_server, connect_becomes_a_tunnel_with_any_success)
-{
-    struct end *e = server_new();
-    e->on_headers = let_upgrade;
-    end_feed_str(e, "CONNECT a:1 HTTP/1.1\r\n\r\n");
-    end_send(e, HEADERS(e, ":status", "200"), false);
-    end_feed_str(e, "plain");
-    LK_CHECK_LKSTR(end_output(e), "HTTP/1.1 200 OK\r\n\r\n");
-    LK_CHECK_CONTAINS(e->log, "data plain");
     end_free(e);
 }

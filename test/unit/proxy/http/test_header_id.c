@@ -78,8 +78,17 @@ LK_TEST(header_id, one_changed_byte_is_another_name)
 
 LK_TEST(header_id, other_names_have_none)
 {
-    static const char *const others[] = {"", "x", "ab", "abc", "cookies", "x-custom", "content-lengt", "content-length-",
-                                         "x-envoy-upstream-rq-timeout-alt-response-x", "hosts", "hos"};
+    static const char *const others[] = {"",
+                                         "x",
+                                         "ab",
+                                         "abc",
+                                         "cookies",
+                                         "x-custom",
+                                         "content-lengt",
+                                         "content-length-",
+                                         "x-envoy-upstream-rq-timeout-alt-response-x",
+                                         "hosts",
+                                         "hos"};
     for (size_t i = 0; i < LK_ARRAY_LEN(others); i++)
         LK_CHECK_EQ_INT(lk_header_id_of(lk_str_from(others[i])), LK_HEADER_OTHER);
     LK_CHECK_EQ_UINT(lk_header_name(LK_HEADER_OTHER).len, 0);

@@ -33,7 +33,8 @@ static void check_text(const struct lk_headers *headers, const char *expected)
     char text[1024] = "";
     size_t used = 0;
     uint32_t bytes = 0;
-    LK_HEADERS_FOREACH(h, headers) {
+    LK_HEADERS_FOREACH(h, headers)
+    {
         int n = snprintf(text + used, sizeof(text) - used, "%.*s=%.*s;", LK_STR_ARG(h->name), LK_STR_ARG(h->value));
         used += (size_t)n;
         bytes += (uint32_t)(h->name.len + h->value.len);
@@ -225,7 +226,8 @@ LK_TEST(headers, status_is_a_number_of_three_digits)
 LK_TEST(headers, finds_tokens_in_lists)
 {
     struct lk_str close = LK_STR("close");
-    static const char *const with[] = {"close", "Close", " close ", "keep-alive,close", "a , CLOSE\t, b", ",close", "close,"};
+    static const char *const with[] = {"close",          "Close",  " close ", "keep-alive,close",
+                                       "a , CLOSE\t, b", ",close", "close,"};
     static const char *const without[] = {"", "closed", "a close", "clo,se", "clos", "x-close", ",,"};
     for (size_t i = 0; i < LK_ARRAY_LEN(with); i++)
         LK_CHECK_MSG(lk_header_has_token(lk_str_from(with[i]), close), "%s", with[i]);

@@ -20,7 +20,7 @@ LK_TEST(status, others_are_unknown)
 
 LK_TEST(status, maps_to_grpc_as_its_specification_says)
 {
-    static const unsigned map[][2] = {{400, 13}, {401, 16}, {403, 7},  {404, 12}, {429, 14}, {502, 14},
+    static const unsigned map[][2] = {{400, 13}, {401, 16}, {403, 7}, {404, 12}, {429, 14}, {502, 14},
                                       {503, 14}, {504, 14}, {500, 2}, {200, 2},  {418, 2},  {0, 2}};
     for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
         LK_CHECK_EQ_UINT(lk_status_to_grpc(map[i][0]), map[i][1]);

@@ -49,10 +49,11 @@ LK_TEST(validate, header_values_have_no_control_bytes)
 
 LK_TEST(validate, host_and_port_of_an_absolute_target)
 {
-    static const char *const good[] = {"a", "a.b-c", "1.2.3.4:80", "a:0", "a:65535", "a:080", "[::1]", "[::1]:80",
-                                       "[fe80::1.2.3.4]", "-", "."};
-    static const char *const bad[] = {"", ":80", "a:", "a:65536", "a:x", "a:-1", "a:+1", "a:80:80", "a b", "a_b", "a,b",
-                                      "a@b", "[", "[]", "[a]", "[::1", "[::1]a", "[::1]:", "a%41", "a/b", "[::g]"};
+    static const char *const good[] = {"a",     "a.b-c",    "1.2.3.4:80",      "a:0", "a:65535", "a:080",
+                                       "[::1]", "[::1]:80", "[fe80::1.2.3.4]", "-",   "."};
+    static const char *const bad[] = {"",        ":80",  "a:",     "a:65536", "a:x",  "a:-1", "a:+1",
+                                      "a:80:80", "a b",  "a_b",    "a,b",     "a@b",  "[",    "[]",
+                                      "[a]",     "[::1", "[::1]a", "[::1]:",  "a%41", "a/b",  "[::g]"};
     for (size_t i = 0; i < LK_ARRAY_LEN(good); i++)
         LK_CHECK_MSG(lk_host_port_valid(lk_str_from(good[i])), "%s", good[i]);
     for (size_t i = 0; i < LK_ARRAY_LEN(bad); i++)
@@ -65,16 +66,27 @@ LK_TEST(validate, content_length_is_one_number)
     LK_CHECK(lk_content_length_parse(LK_STR("0"), &n) && n == 0);
     LK_CHECK(lk_content_length_parse(LK_STR("0042"), &n) && n == 42);
     LK_CHECK(lk_content_length_parse(LK_STR("9223372036854775807"), &n) && n == INT64_MAX);
-    static const char *const bad[] = {"", " ", "-1", "+1", "1 ", "1,1", "1, 1", "0x1", "1e3", "9223372036854775808",
-                                      "18446744073709551616", "99999999999999999999999"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "-1",
+                                      "+1",
+                                      "1 ",
+                                      "1,1",
+                                      "1, 1",
+                                      "0x1",
+                                      "1e3",
+                                      "9223372036854775808",
+                                      "18446744073709551616",
+                                      "99999999999999999999999"};
     for (size_t i = 0; i < LK_ARRAY_LEN(bad); i++)
         LK_CHECK_MSG(!lk_content_length_parse(lk_str_from(bad[i]), &n), "%s", bad[i]);
 }
 
 LK_TEST(validate, methods_are_known_and_case_counts)
 {
-    static const char *const good[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
-                                       "PURGE", "PROPFIND", "MSEARCH", "QUERY", "UNSUBSCRIBE", "LINK"};
+    static const char *const good[] = {"GET",      "HEAD",    "POST",  "PUT",         "DELETE",
+                                       "CONNECT",  "OPTIONS", "TRACE", "PATCH",       "PURGE",
+                                       "PROPFIND", "MSEARCH", "QUERY", "UNSUBSCRIBE", "LINK"};
     static const char *const bad[] = {"", "get", "FOO", "M-SEARCH", "GETS", "GE", "PRI", "Post"};
     for (size_t i = 0; i < LK_ARRAY_LEN(good); i++)
         LK_CHECK_MSG(lk_method_known(lk_str_from(good[i])), "%s", good[i]);
