@@ -6,7 +6,7 @@
 #include "proxy/base/ref.h"
 #include "proxy/config/any.h"
 #include "proxy/config/metadata.h"
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 
 #include <stdbool.h>
 #include <stddef.h>

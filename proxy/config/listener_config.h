@@ -8,7 +8,7 @@
 #include "proxy/config/any.h"
 #include "proxy/config/cluster_config.h"
 #include "proxy/config/metadata.h"
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Finds the machine's own address once at start. Read-only afterwards. */
 #include "proxy/downstream/local_address.h"
 
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 
 #include <ifaddrs.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 
 #include "proxy/base/str.h"
 #include "proxy/http/codec.h"
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 #include "proxy/io/transport.h"
 
 #include <stdbool.h>

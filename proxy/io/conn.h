@@ -10,7 +10,7 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/error.h"
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 #include "proxy/io/buf.h"
 #include "proxy/io/loop.h"
 #include "proxy/io/timer.h"

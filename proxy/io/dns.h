@@ -5,7 +5,7 @@
 #pragma once
 
 #include "proxy/base/error.h"
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 #include "proxy/io/loop.h"
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "proxy/base/error.h"
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -45,7 +45,6 @@ FILTER_TABLE = "filters/filter_table.h"
 
 # One header for one layer that the table does not give it.
 EDGES = {
-    ("proxy/config", "proxy/io/addr.h"): "an address is a plain value; the header does no I/O",
 }
 
 # Libraries: how their headers start, and who may include them.

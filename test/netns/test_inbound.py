@@ -205,7 +205,7 @@ def test_an_excluded_port_does_not_pass_the_proxy(pair, start, family):
     assert seen == [getattr(pair.client, family)]
 
 
-def test_a_pod_that_chained_by_name_passes_outbound_and_inbound(pair, start, family):
+def test_a_pod_that_calls_itself_by_name_passes_outbound_and_inbound(pair, start, family):
     """The name leads to an address of nobody; the outbound listener knows that it is this pod."""
     seen = []
     app = pair.http(pair.server, ANY[family], 8080)

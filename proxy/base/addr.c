@@ -1,5 +1,5 @@
 /* Socket addresses as values: parsing, comparing, text. Pure functions, any thread. */
-#include "proxy/io/addr.h"
+#include "proxy/base/addr.h"
 
 #include "proxy/base/mem.h"
 
