@@ -53,7 +53,6 @@ stage_tsan() { build tsan; run_ctest tsan -LE lint; }
 stage_clang() { build clang; run_ctest clang -LE lint; }
 
 stage_lint() {
-    build clang format-check
     build clang tidy
     shellcheck -x docker/{demo,install,rootfs}.sh docker/intercept test/all.sh .ci/run
 }

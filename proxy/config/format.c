@@ -1,6 +1,6 @@
 /*
- * The compiler of format strings: "%OPERATOR(argument):length%" between literal text, "%%" for a percent sign. Configuration
- * time only; the result is immutable.
+ * The compiler of format strings: "%OPERATOR(argument):length%" between literal text, "%%" for a percent sign.
+ * Configuration time only; the result is immutable.
  */
 #include "proxy/config/format.h"
 
@@ -27,7 +27,7 @@ static bool operator_find(struct lk_str name, enum lk_format_op *op)
 #define X(id, text, args) {LK_STR_INIT(text), LK_FORMAT_##id},
         LK_FORMAT_OPERATORS(X)
 #undef X
-        {LK_STR_INIT("REQUEST_HEADER"), LK_FORMAT_REQ},
+            {LK_STR_INIT("REQUEST_HEADER"), LK_FORMAT_REQ},
         {LK_STR_INIT("RESPONSE_HEADER"), LK_FORMAT_RESP},
         {LK_STR_INIT("RESPONSE_TRAILER"), LK_FORMAT_TRAILER},
     };
@@ -77,7 +77,6 @@ static bool is_tls_only(struct lk_str name)
         "UPSTREAM_PEER_CERT_V_END",
         "UPSTREAM_PEER_URI_SAN",
         "UPSTREAM_LOCAL_URI_SAN",
-        "UPSTREAM_LOCAL_SUBJECT",
         "UPSTREAM_TLS_VERSION",
         "UPSTREAM_TLS_CIPHER",
         "UPSTREAM_TLS_SESSION_ID",

@@ -155,7 +155,8 @@ static bool plain_args(const struct lk_format_command *command, struct lk_format
     static const char *const grpc[] = {"CAMEL_STRING", "SNAKE_STRING", "NUMBER", NULL};
     static const char *const details[] = {"ALLOW_WHITESPACES", NULL};
     static const char *const names[] = {"SNI_ONLY", "SNI_FIRST", "HOST_FIRST", NULL};
-    static const char *const kinds[] = {"ROUTE", "CLUSTER", "UPSTREAM_HOST", "DYNAMIC", "LISTENER", "VIRTUAL_HOST", NULL};
+    static const char *const kinds[] = {"ROUTE",        "CLUSTER", "UPSTREAM_HOST", "DYNAMIC", "LISTENER",
+                                        "VIRTUAL_HOST", NULL};
     struct lk_str rest = command->arg;
     struct lk_str first = lk_str_split(&rest, ':');
 

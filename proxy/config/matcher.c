@@ -1,4 +1,5 @@
-/* String and value matchers: pure, any thread. Used by routes, access-log filters and everything that looks at headers. */
+/* String and value matchers: pure, any thread. Used by routes, access-log filters and everything that looks at headers.
+ */
 #include "proxy/config/matcher.h"
 
 #include "proxy/base/mem.h"
@@ -78,7 +79,6 @@ bool lk_value_matcher_match(const struct lk_value_matcher *matcher, bool present
             return false;
         value = (struct lk_str){"", 0};
     }
-    hit = matcher->kind == LK_VALUE_RANGE ? in_range(matcher, value)
-                                          : lk_string_matcher_match(&matcher->string, value);
+    hit = matcher->kind == LK_VALUE_RANGE ? in_range(matcher, value) : lk_string_matcher_match(&matcher->string, value);
     return hit != matcher->invert;
 }

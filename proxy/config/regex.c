@@ -1,6 +1,6 @@
 /*
- * Regular expressions: RE2's language on PCRE2 with JIT. Compiled on the main thread, used by all workers; match memory is per
- * thread. A run is bounded by match limits; one that hits them is no match and is counted.
+ * Regular expressions: RE2's language on PCRE2 with JIT. Compiled on the main thread, used by all workers; match memory
+ * is per thread. A run is bounded by match limits; one that hits them is no match and is counted.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -84,8 +84,8 @@ static void regex_free(void *arg)
 /* RE2's defaults: UTF-8 in which malformed bytes match nothing, $ only at the very end, . without line feed. */
 static pcre2_code *compile(const struct lk_regex_pattern *pattern, int kind, struct lk_error *error)
 {
-    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX |
-                       PCRE2_NEVER_BACKSLASH_C;
+    uint32_t options =
+        PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_CIRCUMFLEX | PCRE2_NEVER_BACKSLASH_C;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     PCRE2_SIZE at = 0;
     int code = 0;
@@ -219,7 +219,8 @@ bool lk_regex_check_substitution(const struct lk_regex *regex, struct lk_str sub
         char c = ++i < substitution.len ? substitution.ptr[i] : 0;
 
         if (c != '\\' && (c < '0' || c > '9'))
-            return lk_error_set(error, LK_ERROR_INVALID, "a backslash in a substitution is followed by a digit or a backslash");
+            return lk_error_set(error, LK_ERROR_INVALID,
+                                "a backslash in a substitution is followed by a digit or a backslash");
         if (c != '\\' && (unsigned)(c - '0') > regex->pattern.groups)
             return lk_error_set(error, LK_ERROR_INVALID, "the substitution wants group %c, the pattern has %u", c,
                                 regex->pattern.groups);

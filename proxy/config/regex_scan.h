@@ -18,7 +18,7 @@ struct lk_regex_scan {
     bool look_ahead;
     enum lk_regex_last last;
     unsigned depth;
-    unsigned atom_repeat;                       /* how often the innermost part of the last atom repeats */
+    unsigned atom_repeat;                          /* how often the innermost part of the last atom repeats */
     unsigned group_repeat[LK_REGEX_DEPTH_MAX + 1]; /* the same for the atoms of each open group */
 };
 

@@ -238,8 +238,8 @@ static void anchor(struct lk_regex_scan *scan, size_t len)
 
     scan->pos += len;
     unsigned char next = lk_regex_peek(scan, 0);
-    bool repeated = next == '*' || next == '+' || next == '?' ||
-                    (next == '{' && counted_repeat(scan, &low, &high) != 0);
+    bool repeated =
+        next == '*' || next == '+' || next == '?' || (next == '{' && counted_repeat(scan, &low, &high) != 0);
 
     if (repeated)
         lk_regex_emit(scan, "(?:", 3);

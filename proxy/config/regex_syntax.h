@@ -1,7 +1,7 @@
 /*
- * RE2's pattern language, checked and rewritten for PCRE2. Every construct that comes out was recognised by our own scanner,
- * so nothing PCRE2 knows beyond RE2 (look-around, back-references, possessive quantifiers, recursion, verbs, callouts) can
- * slip through. Pure; configuration time only.
+ * RE2's pattern language, checked and rewritten for PCRE2. Every construct that comes out was recognised by our own
+ * scanner, so nothing PCRE2 knows beyond RE2 (look-around, back-references, possessive quantifiers, recursion, verbs,
+ * callouts) can slip through. Pure; configuration time only.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /*
- * Routes as plain immutable data, from envoy.config.route.v3. Compiled lookup tables over it are proxy/router/route_table.
+ * Routes as plain immutable data, from envoy.config.route.v3. Compiled lookup tables over it are
+ * proxy/router/route_table.
  */
 #pragma once
 
-#include "proxy/base/error.h"
 #include "proxy/base/ref.h"
 #include "proxy/config/any.h"
 #include "proxy/config/format.h"
@@ -39,7 +39,7 @@ struct lk_header_mutations {
 struct lk_per_filter_config {
     struct lk_str filter; /* name of the HTTP filter */
     struct lk_any any;
-    bool disabled;    /* envoy.config.route.v3.FilterConfig.disabled */
+    bool disabled; /* envoy.config.route.v3.FilterConfig.disabled */
     bool is_optional;
     const void *config; /* filled by the filter's route_config_new */
 };
@@ -59,7 +59,7 @@ enum lk_path_match_kind {
     LK_PATH_MATCH_EXACT,
     LK_PATH_MATCH_SEPARATED_PREFIX, /* "/a" matches "/a", "/a/..." but not "/ab" */
     LK_PATH_MATCH_REGEX,
-    LK_PATH_MATCH_CONNECT,          /* connect_matcher: never matches while CONNECT is refused */
+    LK_PATH_MATCH_CONNECT, /* connect_matcher: never matches while CONNECT is refused */
 };
 struct lk_route_match {
     enum lk_path_match_kind kind;
@@ -96,7 +96,8 @@ enum {
     LK_RETRY_GRPC_RESOURCE_EXHAUSTED = 1 << 14,
     LK_RETRY_GRPC_UNAVAILABLE = 1 << 15,
 };
-/* Parses "a,b,c"; unknown tokens are skipped and reported through *unknown (may be NULL), as a typo must not fail a load. */
+/* Parses "a,b,c"; unknown tokens are skipped and reported through *unknown (may be NULL), as a typo must not fail a
+ * load. */
 uint32_t lk_retry_on_parse(struct lk_str tokens, struct lk_str *unknown);
 
 struct lk_retry_policy {
@@ -132,15 +133,6 @@ struct lk_weighted_cluster {
 
 enum lk_cluster_specifier { LK_CLUSTER_BY_NAME, LK_CLUSTER_BY_HEADER, LK_CLUSTER_WEIGHTED };
 
-enum lk_hash_policy_kind { LK_HASH_HEADER, LK_HASH_COOKIE, LK_HASH_SOURCE_IP, LK_HASH_QUERY };
-struct lk_hash_policy {
-    enum lk_hash_policy_kind kind;
-    bool terminal;
-    struct lk_str name;
-    struct lk_str cookie_path;
-    int64_t cookie_ttl_s; /* -1: no cookie is set */
-};
-
 struct lk_upgrade_config {
     struct lk_str type; /* lower case: "websocket" */
     bool enabled;
@@ -157,7 +149,7 @@ struct lk_route_action {
     const struct lk_weighted_cluster *weighted;
     size_t weighted_count;
     uint32_t total_weight;
-    struct lk_str weight_header; /* weighted_clusters.header_name, lower case */
+    struct lk_str weight_header;     /* weighted_clusters.header_name, lower case */
     unsigned cluster_not_found_code; /* 503 */
     bool high_priority;              /* counts against the cluster's limits of priority HIGH */
     struct lk_str prefix_rewrite;
@@ -178,8 +170,6 @@ struct lk_route_action {
     const struct lk_retry_policy *retry; /* NULL: the virtual host's or none */
     const struct lk_upgrade_config *upgrades;
     size_t upgrade_count;
-    const struct lk_hash_policy *hash_policies;
-    size_t hash_policy_count;
     const struct lk_metadata *metadata_match; /* "envoy.lb" criteria */
 };
 
@@ -261,14 +251,8 @@ struct lk_route_config {
     bool validate_clusters;
     bool ignore_port_in_host_matching;
     bool ignore_path_parameters_in_path_matching;
-    struct lk_str vhost_header; /* lower case; empty: authority */
+    struct lk_str vhost_header;              /* lower case; empty: authority */
     uint32_t max_direct_response_body_bytes; /* 4096 */
     const struct lk_per_filter_config *per_filter;
     size_t per_filter_count;
 };
-
-/* Appends a mistake for every cluster that the routes name and known() does not know, at its field path below the current one
- * (Envoy's validate_clusters; the caller asks whether it is set). Main thread. */
-void lk_route_config_check_clusters(const struct lk_route_config *config,
-                                    bool (*known)(void *arg, struct lk_str cluster), void *arg,
-                                    struct lk_errors *errors);

@@ -12,9 +12,12 @@
 
 /* Connections taken per wake-up, so that a connect storm does not starve what is in progress. */
 #define ACCEPTS_PER_EVENT 32
+/* How long to look away from a backlog for which there is no descriptor or memory. */
+#define EXHAUSTED_PAUSE_MS 100
 
 struct lk_accept_source {
-    struct lk_watch *watch;
+    struct lk_watch *watch; /* NULL: looking away */
+    struct lk_timer pause;
     struct lk_listener_worker *lw;
     int fd;
     unsigned address;
@@ -36,6 +39,14 @@ static bool over_limits(struct lk_listener *listener)
     return false;
 }
 
+/* The socket stays readable: without a pause the loop would spin until somebody hangs up. */
+static void look_away(struct lk_accept_source *source)
+{
+    lk_watch_free(source->watch);
+    source->watch = NULL;
+    lk_timer_set(source->lw->acceptor->loop, &source->pause, EXHAUSTED_PAUSE_MS);
+}
+
 /* False: nothing to accept, or no descriptor for it. */
 static bool accept_one(struct lk_accept_source *source)
 {
@@ -46,9 +57,11 @@ static bool accept_one(struct lk_accept_source *source)
     if (fd < 0) {
         if (errno == ECONNABORTED || errno == EINTR)
             return true;
-        if (errno != EAGAIN && errno != EWOULDBLOCK)
-            LK_LOG_LIMITED(LISTENER, ERROR, "accept on listener %.*s failed: %m",
-                           LK_STR_ARG(source->lw->listener->config->name));
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return false;
+        LK_LOG_LIMITED(LISTENER, ERROR, "accept on listener %.*s failed: %m",
+                       LK_STR_ARG(source->lw->listener->config->name));
+        look_away(source);
         return false;
     }
     if (over_limits(source->lw->listener)) {
@@ -77,6 +90,12 @@ static void on_readable(void *arg, int fd)
     }
 }
 
+static void look_again(struct lk_timer *timer)
+{
+    struct lk_accept_source *source = LK_CONTAINER_OF(timer, struct lk_accept_source, pause);
+    source->watch = lk_watch_readable(source->lw->acceptor->loop, source->fd, on_readable, source);
+}
+
 static void listen_on(struct lk_listener_worker *lw)
 {
     struct lk_listener *listener = lw->listener;
@@ -91,6 +110,7 @@ static void listen_on(struct lk_listener_worker *lw)
         source->lw = lw;
         source->fd = fd;
         source->address = a;
+        lk_timer_init(&source->pause, look_again);
         source->watch = lk_watch_readable(lw->acceptor->loop, fd, on_readable, source);
     }
 }
@@ -125,13 +145,14 @@ static void free_states(struct lk_listener_worker *lw)
     lk_free(lw->filter_states);
 }
 
-static void stop_listener(struct lk_listener_worker *lw)
+/* take_rest: an established connection in the backlog must not be reset by the close that follows. */
+static void stop_listener(struct lk_listener_worker *lw, bool take_rest)
 {
     for (unsigned i = 0; i < lw->source_count; i++) {
         struct lk_accept_source *source = &lw->sources[i];
-        /* an established connection in the backlog must not be reset by the close that follows */
-        while (accept_one(source)) {
+        while (take_rest && accept_one(source)) {
         }
+        lk_timer_clear(&source->pause);
         lk_watch_free(source->watch);
     }
     lk_free(lw->sources);
@@ -142,7 +163,7 @@ static void stop_listener(struct lk_listener_worker *lw)
 void lk_acceptor_free(struct lk_acceptor *acceptor)
 {
     for (size_t i = 0; i < acceptor->listeners->count; i++) {
-        stop_listener(&acceptor->workers[i]);
+        stop_listener(&acceptor->workers[i], false);
         free_states(&acceptor->workers[i]);
     }
     lk_free(acceptor->workers);
@@ -167,7 +188,7 @@ void lk_acceptor_stop(struct lk_acceptor *acceptor, bool inbound_only)
 {
     for (size_t i = 0; i < acceptor->listeners->count; i++) {
         if (concerned(&acceptor->workers[i], inbound_only))
-            stop_listener(&acceptor->workers[i]);
+            stop_listener(&acceptor->workers[i], true);
     }
 }
 

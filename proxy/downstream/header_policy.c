@@ -7,6 +7,7 @@
 #include "proxy/base/rand.h"
 #include "proxy/downstream/http_manager_internal.h"
 #include "proxy/downstream/local_address.h"
+#include "proxy/http/status.h"
 #include "proxy/http/validate.h"
 
 static void remove_if_there(struct lk_headers *headers, enum lk_header_id id)
@@ -75,6 +76,15 @@ static void redirect_to_path(void *arg, struct lk_headers *headers)
     lk_headers_add(headers, LK_HEADER_LOCATION, *path);
 }
 
+/* Logs show the path with its slashes unescaped when that is why it is refused or sent elsewhere. */
+static void show_unescaped(struct lk_http_exchange *ex, struct lk_headers *headers, struct lk_str path)
+{
+    struct lk_str plain;
+    if (ex->hc->config->escaped_slashes != LK_SLASH_KEEP &&
+        lk_path_normalize(headers->arena, path, false, false, LK_SLASH_UNESCAPE_FORWARD, &plain) == LK_PATH_CHANGED)
+        lk_headers_set(headers, LK_HEADER_PATH, plain);
+}
+
 static enum lk_policy_verdict check_path(struct lk_http_exchange *ex, struct lk_headers *headers)
 {
     const struct lk_http_manager_config *config = ex->hc->config;
@@ -85,10 +95,20 @@ static enum lk_policy_verdict check_path(struct lk_http_exchange *ex, struct lk_
         lk_exchange_reply(ex, 404, lk_str(NULL, 0), LK_STR("absolute_path_rejected"));
         return LK_POLICY_ANSWERED;
     }
+    if (memchr(path.ptr, '#', path.len) != NULL) {
+        /* a fragment never belongs in a request target (RFC 9112 3.2) */
+        ex->close_after = true;
+        lk_exchange_reply(ex, 400, lk_str(NULL, 0), LK_STR("path_normalization_failed"));
+        return LK_POLICY_ANSWERED;
+    }
     if (!config->normalize_path && !config->merge_slashes && config->escaped_slashes == LK_SLASH_KEEP)
         return LK_POLICY_PASS;
-    switch (lk_path_normalize(headers->arena, path, config->normalize_path, config->merge_slashes, config->escaped_slashes,
-                              &changed)) {
+    enum lk_path_result result =
+        lk_path_normalize(headers->arena, path, config->normalize_path, config->merge_slashes, config->escaped_slashes,
+                          &changed);
+    if (result == LK_PATH_REDIRECT || result == LK_PATH_REJECT)
+        show_unescaped(ex, headers, path);
+    switch (result) {
     case LK_PATH_OK:
         return LK_POLICY_PASS;
     case LK_PATH_CHANGED:
@@ -110,7 +130,18 @@ static enum lk_policy_verdict check_path(struct lk_http_exchange *ex, struct lk_
         break;
     }
     lk_stats_inc(config->stats, LK_HTTP_RQ_FAILED_PATH);
+    ex->close_after = true;
     lk_exchange_reply(ex, 400, lk_str(NULL, 0), LK_STR("path_normalization_failed"));
+    return LK_POLICY_ANSWERED;
+}
+
+/* A QUERY must say what its content is (RFC 10008, HTTP QUERY method). */
+static enum lk_policy_verdict check_query_method(struct lk_http_exchange *ex, struct lk_headers *headers)
+{
+    if (!lk_str_eq(lk_headers_get(headers, LK_HEADER_METHOD), LK_STR("QUERY")) || has(headers, LK_HEADER_CONTENT_TYPE))
+        return LK_POLICY_PASS;
+    ex->close_after = true;
+    lk_exchange_reply(ex, 400, lk_str(NULL, 0), LK_STR("query_missing_content_type"));
     return LK_POLICY_ANSWERED;
 }
 
@@ -124,8 +155,9 @@ static enum lk_policy_verdict check_underscores(struct lk_http_exchange *ex, str
         if (header->id != LK_HEADER_OTHER || memchr(header->name.ptr, '_', header->name.len) == NULL)
             continue;
         if (ex->hc->config->underscores == LK_UNDERSCORE_REJECT) {
-            ex->close_after = true;
-            lk_exchange_reply(ex, 400, lk_str(NULL, 0), LK_STR("http1.unexpected_underscore"));
+            lk_exchange_without_head(ex);
+            lk_http_conn_bad_request(ex->hc, 400, lk_status_reason(400), LK_STR("http1.unexpected_underscore"),
+                                     LK_FLAG_DOWNSTREAM_PROTOCOL_ERROR);
             return LK_POLICY_ANSWERED;
         }
         lk_headers_remove_entry(headers, header);
@@ -135,20 +167,27 @@ static enum lk_policy_verdict check_underscores(struct lk_http_exchange *ex, str
 
 /* --- hop by hop ----------------------------------------------------------------------------------------------------- */
 
+/* Connection as one list, however many lines it came in. */
+static struct lk_str connection_options(const struct lk_headers *headers)
+{
+    struct lk_header_key key = {LK_HEADER_CONNECTION, lk_header_name(LK_HEADER_CONNECTION)};
+    return lk_headers_get_joined(headers, &key);
+}
+
 /* A request to leave HTTP. h2c is not offered: the headers go, the request stays (RFC 9113 3.1). */
 static bool asks_upgrade(struct lk_headers *headers)
 {
     if (!has(headers, LK_HEADER_UPGRADE) || !has(headers, LK_HEADER_CONNECTION))
         return false;
     struct lk_str upgrade = lk_headers_get(headers, LK_HEADER_UPGRADE);
-    return lk_header_has_token(lk_headers_get(headers, LK_HEADER_CONNECTION), LK_STR("upgrade")) && upgrade.len > 0 &&
+    return lk_header_has_token(connection_options(headers), LK_STR("upgrade")) && upgrade.len > 0 &&
            !lk_str_ieq(upgrade, LK_STR("h2c"));
 }
 
 /* Headers that Connection names belong to this hop only (RFC 9110 7.6.1); what framing and routing rest on stays. */
 static void remove_nominated(struct lk_headers *headers)
 {
-    struct lk_str list = lk_headers_get(headers, LK_HEADER_CONNECTION);
+    struct lk_str list = connection_options(headers);
     while (list.ptr != NULL) {
         struct lk_str name = lk_str_trim(lk_str_split(&list, ','));
         enum lk_header_id id = lk_header_id_of(name);
@@ -165,11 +204,12 @@ static void remove_hop_by_hop(struct lk_http_exchange *ex, struct lk_headers *he
 {
     ex->upgrade_asked = asks_upgrade(headers);
     if (!ex->upgrade_asked) {
+        if (has(headers, LK_HEADER_UPGRADE) && lk_str_ieq(lk_headers_get(headers, LK_HEADER_UPGRADE), LK_STR("h2c")))
+            remove_if_there(headers, LK_HEADER_HTTP2_SETTINGS);
         if (has(headers, LK_HEADER_CONNECTION))
             remove_nominated(headers);
         remove_if_there(headers, LK_HEADER_CONNECTION);
         remove_if_there(headers, LK_HEADER_UPGRADE);
-        remove_if_there(headers, LK_HEADER_HTTP2_SETTINGS);
     }
     if (has(headers, LK_HEADER_TE)) {
         bool trailers = lk_header_has_token(lk_headers_get(headers, LK_HEADER_TE), LK_STR("trailers"));
@@ -264,15 +304,16 @@ static bool trust_forwarded_for(struct lk_http_exchange *ex, struct lk_headers *
 }
 
 /* Headers by which internal callers steer the proxy: not for strangers (docs: header_sanitizing). */
-static void strip_internal_headers(struct lk_headers *headers)
+static void strip_internal_headers(struct lk_headers *headers, bool edge)
 {
-    static const enum lk_header_id internal[] = {
+    static const enum lk_header_id of_the_edge[] = {
         LK_HEADER_X_ENVOY_DECORATOR_OPERATION,
         LK_HEADER_X_ENVOY_DOWNSTREAM_SERVICE_CLUSTER,
         LK_HEADER_X_ENVOY_DOWNSTREAM_SERVICE_NODE,
         LK_HEADER_X_ENVOY_ORIGINAL_PATH,
         LK_HEADER_X_ENVOY_ORIGINAL_HOST,
-        LK_HEADER_X_ENVOY_INTERNAL,
+    };
+    static const enum lk_header_id internal[] = {
         LK_HEADER_X_ENVOY_RETRIABLE_STATUS_CODES,
         LK_HEADER_X_ENVOY_RETRIABLE_HEADER_NAMES,
         LK_HEADER_X_ENVOY_RETRY_ON,
@@ -289,6 +330,8 @@ static void strip_internal_headers(struct lk_headers *headers)
     };
     for (size_t i = 0; i < LK_ARRAY_LEN(internal); i++)
         remove_if_there(headers, internal[i]);
+    for (size_t i = 0; edge && i < LK_ARRAY_LEN(of_the_edge); i++)
+        remove_if_there(headers, of_the_edge[i]);
 }
 
 static void set_addresses(struct lk_http_exchange *ex, struct lk_headers *headers)
@@ -301,15 +344,16 @@ static void set_addresses(struct lk_http_exchange *ex, struct lk_headers *header
     if (!has(headers, LK_HEADER_X_FORWARDED_PROTO))
         lk_headers_add(headers, LK_HEADER_X_FORWARDED_PROTO, info->conn->secure ? LK_STR("https") : LK_STR("http"));
     info->internal_request = internal;
-    if (internal) {
-        lk_headers_set(headers, LK_HEADER_X_ENVOY_INTERNAL, LK_STR("true"));
-    } else if (edge) {
-        strip_internal_headers(headers);
+    remove_if_there(headers, LK_HEADER_X_ENVOY_INTERNAL);
+    if (internal)
+        lk_headers_add(headers, LK_HEADER_X_ENVOY_INTERNAL, LK_STR("true"));
+    else
+        strip_internal_headers(headers, edge);
+    if (edge) {
         lk_headers_set(headers, LK_HEADER_X_ENVOY_EXTERNAL_ADDRESS,
                        lk_arena_str(headers->arena, lk_addr_ip_text(&info->remote, text)));
     }
-    if (edge && !config->preserve_external_request_id)
-        remove_if_there(headers, LK_HEADER_X_REQUEST_ID);
+    ex->fresh_request_id = edge && !config->preserve_external_request_id;
 }
 
 /* --- the rest --------------------------------------------------------------------------------------------------------- */
@@ -331,11 +375,11 @@ static void set_scheme(struct lk_http_exchange *ex, struct lk_headers *headers)
 
 static void set_request_id(struct lk_http_exchange *ex, struct lk_headers *headers)
 {
-    if (!ex->hc->config->generate_request_id || has(headers, LK_HEADER_X_REQUEST_ID))
+    if (!ex->hc->config->generate_request_id || (has(headers, LK_HEADER_X_REQUEST_ID) && !ex->fresh_request_id))
         return;
     char *id = lk_arena_alloc(headers->arena, LK_UUID_LEN);
     lk_rand_uuid(id);
-    lk_headers_add(headers, LK_HEADER_X_REQUEST_ID, lk_str(id, LK_UUID_LEN));
+    lk_headers_set(headers, LK_HEADER_X_REQUEST_ID, lk_str(id, LK_UUID_LEN));
 }
 
 static void add_via(struct lk_http_exchange *ex, struct lk_headers *headers)
@@ -368,6 +412,8 @@ enum lk_policy_verdict lk_exchange_header_policy(struct lk_http_exchange *ex, st
     if (check_host(ex, headers) == LK_POLICY_ANSWERED)
         return LK_POLICY_ANSWERED;
     if (!ex->cs->is_connect && check_path(ex, headers) == LK_POLICY_ANSWERED)
+        return LK_POLICY_ANSWERED;
+    if (check_query_method(ex, headers) == LK_POLICY_ANSWERED)
         return LK_POLICY_ANSWERED;
     if (check_underscores(ex, headers) == LK_POLICY_ANSWERED)
         return LK_POLICY_ANSWERED;

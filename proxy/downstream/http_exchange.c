@@ -88,8 +88,9 @@ static void send_informational(struct lk_http_stream *stream, struct lk_headers 
     struct lk_http_exchange *ex = LK_EXCHANGE_OF(stream);
     if (ex->cs == NULL || ex->stream.info.protocol == LK_HTTP10)
         return;
-    if (lk_headers_status(headers) == 100 && !ex->hc->config->proxy_100_continue)
-        return; /* answered by us already */
+    /* 100 was answered by us already; of the others Envoy passes none on */
+    if (lk_headers_status(headers) != 100 || !ex->hc->config->proxy_100_continue)
+        return;
     lk_codec_send_informational(ex->cs, headers);
 }
 
@@ -106,10 +107,12 @@ static void send_headers(struct lk_http_stream *stream, struct lk_headers *heade
         lk_stats_inc(ex->hc->config->stats, LK_HTTP_CX_UPGRADES_TOTAL);
         lk_stats_inc(ex->hc->config->stats, LK_HTTP_CX_UPGRADES_ACTIVE);
     }
-    lk_exchange_finish_response_head(ex, headers, end);
+    lk_exchange_finish_response_head(ex, headers);
     sent_something(ex);
     struct lk_http_conn *hc = ex->hc;
     lk_codec_send_headers(ex->cs, headers, end);
+    if (stream->info.response_code == 101)
+        lk_conn_poke(hc->conn); /* payload that the client did not hold back */
     if (end)
         response_sent(ex);
     else

@@ -155,6 +155,14 @@ struct lk_http_exchange *lk_exchange_new(struct lk_http_conn *hc, struct lk_code
     return ex;
 }
 
+void lk_exchange_without_head(struct lk_http_exchange *ex)
+{
+    lk_headers_init(&ex->no_headers, &ex->stream.arena);
+    ex->stream.request = &ex->no_headers;
+    ex->stream.info.protocol = LK_HTTP11;
+    ex->stream.info.has_protocol = true;
+}
+
 void lk_exchange_touch(struct lk_http_exchange *ex)
 {
     if (ex->idle_ms > 0)

@@ -2,6 +2,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
 #include "proxy/downstream/http_manager_internal.h"
+#include "proxy/http/status.h"
 
 /* How long an idle connection may still bring a request when its listener drains. */
 #define DRAIN_IDLE_MS 1000
@@ -34,6 +35,15 @@ static void abandon_exchanges(struct lk_http_conn *hc, bool local)
     }
 }
 
+/* A client that left in the middle of a head deserves its line in the log. */
+static void note_cut_head(struct lk_http_conn *hc)
+{
+    hc->codec->failed = true;
+    struct lk_codec_stream *cs = lk_codec_new_stream(hc->codec);
+    if (cs != NULL)
+        lk_exchange_without_head(lk_exchange_new(hc, cs));
+}
+
 void lk_http_conn_close(struct lk_http_conn *hc, enum lk_close_mode mode, bool local)
 {
     struct lk_stats_scope *stats = hc->config->stats;
@@ -42,6 +52,8 @@ void lk_http_conn_close(struct lk_http_conn *hc, enum lk_close_mode mode, bool l
     hc->closing = true;
     lk_timer_clear(&hc->timer);
     lk_timer_clear(&hc->duration);
+    if (!local && hc->head_start_us != 0)
+        note_cut_head(hc);
     abandon_exchanges(hc, local);
     lk_stats_inc(stats, LK_HTTP_CX_DESTROY);
     lk_stats_inc(stats, local ? LK_HTTP_CX_DESTROY_LOCAL : LK_HTTP_CX_DESTROY_REMOTE);
@@ -73,11 +85,12 @@ static void on_conn_timer(struct lk_timer *timer)
         break;
     case LK_HTTP_TIMER_HEAD:
         lk_stats_inc(stats, LK_HTTP_RQ_HEADER_TIMEOUT);
-        lk_http_conn_bad_request(hc, 408, LK_STR("request_header_timeout"), LK_FLAG_COUNT);
+        lk_http_conn_bad_request(hc, 408, LK_STR("request header timeout"), LK_STR("request_header_timeout"), LK_FLAG_COUNT);
         break;
     case LK_HTTP_TIMER_HEAD_IDLE:
         lk_stats_inc(stats, LK_HTTP_RQ_IDLE_TIMEOUT);
-        lk_http_conn_bad_request(hc, 408, LK_STR("stream_idle_timeout"), LK_FLAG_STREAM_IDLE_TIMEOUT);
+        lk_http_conn_bad_request(hc, 408, LK_STR("stream timeout"), LK_STR("stream_idle_timeout"),
+                                 LK_FLAG_STREAM_IDLE_TIMEOUT);
         break;
     case LK_HTTP_TIMER_DRAIN:
         lk_http_conn_close(hc, LK_CLOSE_FLUSH, true);
@@ -190,7 +203,8 @@ static const struct lk_codec_callbacks codec_callbacks = {
 
 /* --- connection events -------------------------------------------------------------------------------------------- */
 
-void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct lk_str details, enum lk_response_flag flag)
+void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct lk_str body, struct lk_str details,
+                              enum lk_response_flag flag)
 {
     struct lk_http_exchange *ex;
     if (lk_list_empty(&hc->exchanges)) {
@@ -204,12 +218,8 @@ void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct l
     } else {
         ex = LK_LIST_ENTRY(hc->exchanges.next, struct lk_http_exchange, node);
     }
-    if (ex->stream.request == NULL) {
-        lk_headers_init(&ex->no_headers, &ex->stream.arena);
-        ex->stream.request = &ex->no_headers;
-        ex->stream.info.protocol = LK_HTTP11;
-        ex->stream.info.has_protocol = true;
-    }
+    if (ex->stream.request == NULL)
+        lk_exchange_without_head(ex);
     if (flag != LK_FLAG_COUNT)
         lk_stream_info_flag(&ex->stream.info, flag);
     ex->close_after = true;
@@ -218,7 +228,7 @@ void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct l
         lk_exchange_reset(ex, LK_RESET_PROTOCOL_ERROR);
         return;
     }
-    lk_exchange_reply(ex, status, lk_str(NULL, 0), details);
+    lk_exchange_reply(ex, status, body, details);
     if (!hc->closing && !ex->ended)
         lk_http_conn_close(hc, LK_CLOSE_LINGER, true);
 }
@@ -233,7 +243,8 @@ static void protocol_error(struct lk_http_conn *hc, const struct lk_codec_error 
     }
     if (error->status == 431)
         lk_stats_inc(hc->config->stats, LK_HTTP_RQ_TOO_LARGE);
-    lk_http_conn_bad_request(hc, error->status, lk_str_from(error->details), LK_FLAG_DOWNSTREAM_PROTOCOL_ERROR);
+    lk_http_conn_bad_request(hc, error->status, lk_status_reason(error->status), lk_str_from(error->details),
+                             LK_FLAG_DOWNSTREAM_PROTOCOL_ERROR);
 }
 
 static size_t on_data(struct lk_conn *conn, struct lk_span data)
@@ -242,6 +253,8 @@ static size_t on_data(struct lk_conn *conn, struct lk_span data)
     struct lk_codec_error error = {0};
     if (hc->closing)
         return data.len;
+    if (hc->active == 0 && lk_conn_is_full(conn))
+        return 0; /* who does not read its answers gets no others */
     size_t used = lk_codec_feed(hc->codec, data, &error);
     if (hc->closing)
         return data.len;
@@ -259,21 +272,28 @@ static void on_eof(struct lk_conn *conn)
     hc->peer_ended = true;
     if (hc->active > 0) {
         struct lk_http_exchange *ex = LK_LIST_ENTRY(hc->exchanges.next, struct lk_http_exchange, node);
-        if (ex->upgraded && ex->cs != NULL && lk_codec_feed_eof(hc->codec, &error))
-            return; /* half-closed tunnel */
+        if (ex->upgraded && ex->cs != NULL) {
+            /* what the client sent last still goes to the upstream, whose end then ends the tunnel */
+            lk_stream_info_flag(&ex->stream.info, LK_FLAG_DOWNSTREAM_CONNECTION_TERMINATION);
+            ex->stream.info.details = LK_STR("downstream_remote_disconnect");
+            if (lk_codec_feed_eof(hc->codec, &error))
+                return;
+        }
     }
     if (!hc->closing)
         lk_http_conn_close(hc, LK_CLOSE_FLUSH, false);
 }
 
+/* Each exchange is told once; one that begins while the output is full is told at its first bytes. */
 static void set_blocked(struct lk_http_conn *hc, bool blocked)
 {
-    if (hc->blocked == blocked)
-        return;
-    hc->blocked = blocked;
     LK_LIST_FOREACH_SAFE(node, &hc->exchanges)
     {
-        lk_http_chain_response_blocked(&LK_LIST_ENTRY(node, struct lk_http_exchange, node)->stream, blocked);
+        struct lk_http_exchange *ex = LK_LIST_ENTRY(node, struct lk_http_exchange, node);
+        if (ex->blocked == blocked)
+            continue;
+        ex->blocked = blocked;
+        lk_http_chain_response_blocked(&ex->stream, blocked);
     }
 }
 
@@ -281,6 +301,7 @@ static void on_drained(struct lk_conn *conn)
 {
     struct lk_http_conn *hc = conn->owner;
     set_blocked(hc, false);
+    lk_conn_poke(conn); /* requests that had to wait for room */
     LK_LIST_FOREACH(node, &hc->exchanges)
     {
         lk_exchange_touch(LK_LIST_ENTRY(node, struct lk_http_exchange, node));

@@ -37,7 +37,6 @@ struct lk_http_conn {
     uint8_t timer_kind;
     bool draining;   /* close at the next response */
     bool closing;    /* lk_session_close was called */
-    bool blocked;    /* the connection's output is above its watermark */
     bool peer_ended; /* EOF was seen */
 };
 
@@ -68,8 +67,10 @@ struct lk_http_exchange {
     bool close_after;  /* the connection ends with this exchange */
     bool logged;
     bool ended;        /* finished or reset: nothing more happens */
+    bool blocked;      /* its filters know that the connection's output is above its watermark */
     bool expect_continue;
     bool force_trace;
+    bool fresh_request_id; /* from outside: its own id is not kept */
 };
 
 #define LK_EXCHANGE_OF(stream_ptr) LK_CONTAINER_OF(stream_ptr, struct lk_http_exchange, stream)
@@ -78,6 +79,8 @@ extern const struct lk_http_sink lk_http_manager_sink;
 extern const struct lk_stream_events lk_http_manager_stream_events;
 
 struct lk_http_exchange *lk_exchange_new(struct lk_http_conn *hc, struct lk_codec_stream *cs);
+/* Stands in for a head that could not be read. */
+void lk_exchange_without_head(struct lk_http_exchange *ex);
 /* Log, tell the filters, free at the end of the turn. */
 void lk_exchange_end(struct lk_http_exchange *ex);
 /* Ends an exchange that cannot be answered completely; the connection goes with it on HTTP/1. */
@@ -89,7 +92,7 @@ const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex);
 /* http_request.c: a request head has arrived. */
 void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers, bool end);
 /* http_response.c: what every response head gets before it leaves. */
-void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_headers *headers, bool end);
+void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_headers *headers);
 struct lk_str lk_http_date(struct lk_http_manager_worker *worker);
 
 /* local_reply.c */
@@ -101,7 +104,8 @@ enum lk_policy_verdict { LK_POLICY_PASS, LK_POLICY_ANSWERED };
 enum lk_policy_verdict lk_exchange_header_policy(struct lk_http_exchange *ex, struct lk_headers *headers);
 
 /* Answers a head that could not be read and closes. */
-void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct lk_str details, enum lk_response_flag flag);
+void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct lk_str body, struct lk_str details,
+                              enum lk_response_flag flag);
 void lk_http_conn_close(struct lk_http_conn *hc, enum lk_close_mode mode, bool local);
 /* After output was added: tells the streams when the connection has enough. */
 void lk_http_conn_check_output(struct lk_http_conn *hc);

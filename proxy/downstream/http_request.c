@@ -57,9 +57,13 @@ static bool handle_upgrade(struct lk_http_exchange *ex, struct lk_headers *heade
     struct lk_str type = lk_headers_get(headers, LK_HEADER_UPGRADE);
     if (may_upgrade(ex, type)) {
         ex->cs->upgrade = true;
+        ex->stream.request_upgrade = true;
         ex->stream.request_ended = false; /* what follows the head is payload */
         return true;
     }
+    const struct lk_route *route = lk_exchange_route(ex);
+    if (route != NULL && route->kind == LK_ROUTE_CLUSTER && route->action.specifier == LK_CLUSTER_BY_NAME)
+        ex->stream.info.upstream.cluster = ex->stream.info.upstream.cluster_alt = route->action.cluster;
     lk_stats_inc(ex->hc->config->stats, LK_HTTP_RQ_WS_ON_NON_WS);
     ex->close_after = true;
     lk_exchange_reply(ex, 403, lk_str(NULL, 0), LK_STR("upgrade_failed"));

@@ -83,21 +83,16 @@ static bool is_last(struct lk_http_exchange *ex)
     return (hc->draining || ex->close_after) && !ex->upgraded;
 }
 
-void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
+void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_headers *headers)
 {
     const struct lk_http_manager_config *config = ex->hc->config;
     remove_hop_by_hop(ex, headers);
-    echo_request_id(ex, headers);
     if (!lk_headers_maybe(headers, LK_HEADER_DATE) || lk_headers_find(headers, LK_HEADER_DATE) == NULL)
         lk_headers_add(headers, LK_HEADER_DATE, lk_arena_str(headers->arena, lk_http_date(ex->hc->worker)));
     set_server(config, headers);
     add_via(config, headers);
+    echo_request_id(ex, headers);
     if (is_last(ex))
         ex->cs->close_after = true;
-    if (end && ex->stream.local_response && !ex->head_request && !lk_headers_maybe(headers, LK_HEADER_CONTENT_LENGTH)) {
-        unsigned status = ex->stream.info.response_code;
-        if (status >= 200 && status != 204 && status != 304)
-            lk_headers_add(headers, LK_HEADER_CONTENT_LENGTH, LK_STR("0"));
-    }
     ex->stream.info.response_headers_bytes = headers->bytes;
 }

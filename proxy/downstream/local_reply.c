@@ -51,7 +51,8 @@ static void apply_format(struct lk_http_exchange *ex, struct draft *draft)
     struct lk_log_event event = event_of(ex, NULL);
     ex->stream.info.local_reply_body = draft->body;
     if (format->json != NULL) {
-        draft->body = lk_json_format_eval(format->json, &event, format->omit_empty_values);
+        struct lk_str json = lk_json_format_eval(format->json, &event, format->omit_empty_values);
+        draft->body = lk_arena_printf(&ex->stream.arena, "%.*s\n", LK_STR_ARG(json));
         draft->content_type = LK_STR("application/json");
     } else {
         draft->body = lk_format_eval(format->text, &event, format->omit_empty_values);
@@ -67,15 +68,16 @@ static struct lk_headers *make_head(struct lk_http_exchange *ex, const struct dr
     struct lk_headers *headers = lk_arena_zalloc(arena, sizeof(*headers));
     lk_headers_init(headers, arena);
     lk_headers_set_status(headers, draft->status);
-    if (draft->body.len > 0) {
-        lk_headers_add(headers, LK_HEADER_CONTENT_LENGTH, lk_arena_printf(arena, "%zu", draft->body.len));
-        lk_headers_add(headers, LK_HEADER_CONTENT_TYPE, draft->content_type);
-    }
-    if (reply->modify != NULL)
-        reply->modify(reply->arg, headers);
     if (draft->headers != NULL) {
         struct lk_log_event event = event_of(ex, headers);
         lk_header_mutations_apply(draft->headers, headers, &event);
+    }
+    if (reply->modify != NULL)
+        reply->modify(reply->arg, headers);
+    if (draft->body.len > 0) {
+        lk_headers_set(headers, LK_HEADER_CONTENT_LENGTH, lk_arena_printf(arena, "%zu", draft->body.len));
+        if (lk_headers_find(headers, LK_HEADER_CONTENT_TYPE) == NULL)
+            lk_headers_add(headers, LK_HEADER_CONTENT_TYPE, draft->content_type);
     }
     return headers;
 }
@@ -89,6 +91,10 @@ static struct lk_headers *make_grpc_head(struct lk_http_exchange *ex, const stru
     unsigned status = reply->grpc_status >= 0 ? (unsigned)reply->grpc_status : lk_status_to_grpc(draft->status);
     lk_headers_init(headers, arena);
     lk_headers_set_status(headers, 200);
+    if (draft->headers != NULL) {
+        struct lk_log_event event = event_of(ex, headers);
+        lk_header_mutations_apply(draft->headers, headers, &event);
+    }
     lk_headers_add(headers, LK_HEADER_CONTENT_TYPE, LK_STR("application/grpc"));
     lk_headers_add(headers, LK_HEADER_GRPC_STATUS, lk_arena_printf(arena, "%u", status));
     if (draft->body.len > 0 && !ex->head_request)
@@ -103,7 +109,7 @@ void lk_exchange_local_reply(struct lk_http_exchange *ex, const struct lk_local_
     struct lk_http_stream *stream = &ex->stream;
     if (ex->ended || ex->cs == NULL)
         return;
-    if (stream->response_started) {
+    if (stream->response_started || stream->local_response) {
         stream->info.details = reply->details;
         lk_exchange_reset(ex, LK_RESET_LOCAL);
         return;

@@ -28,13 +28,14 @@ struct tunnel {
     struct lk_timer duration;
     struct lk_stream_info info;
     uint32_t attempts;
-    bool up_open;   /* up is connected or connecting */
+    uint8_t down_mode; /* enum lk_close_mode, once ended */
+    bool up_open;      /* up is connected or connecting */
+    bool reconnecting; /* up failed to connect; the next attempt follows when its struct is free */
     bool connected;
     bool down_eof, up_eof;
     bool down_paused, up_paused;
     bool splice_tried;
     bool ended;
-    bool up_gone, down_gone;
 };
 
 static void connect_upstream(struct tunnel *t);
@@ -80,18 +81,19 @@ static void up_gone(void *owner)
 {
     struct tunnel *t = owner;
     struct lk_worker_host *wh = t->wh;
-    enum lk_close_mode mode = t->info.flags != 0 ? LK_CLOSE_NOW : LK_CLOSE_FLUSH;
     t->wh = NULL;
     if (wh != NULL)
         lk_worker_host_unref(wh);
-    lk_session_close(t->session, mode, down_gone);
+    lk_session_close(t->session, t->down_mode, down_gone);
 }
 
-static void end(struct tunnel *t, enum lk_close_mode up_mode, bool remote)
+/* up_mode and down_mode: what becomes of bytes that are still on their way to that side. */
+static void end(struct tunnel *t, enum lk_close_mode up_mode, enum lk_close_mode down_mode, bool remote)
 {
     if (t->ended)
         return;
     t->ended = true;
+    t->down_mode = down_mode;
     lk_timer_clear(&t->idle);
     lk_timer_clear(&t->duration);
     count_bytes(t);
@@ -101,6 +103,8 @@ static void end(struct tunnel *t, enum lk_close_mode up_mode, bool remote)
         uint64_t down_bytes = lk_splice_bytes_b_to_a(t->splice);
         t->up.conn.bytes_written += up_bytes;
         t->up.conn.bytes_read += down_bytes;
+        t->down->bytes_read += up_bytes;
+        t->down->bytes_written += down_bytes;
         lk_stats_add(t->config->stats, LK_TCP_SPLICED, up_bytes + down_bytes);
         lk_splice_free(t->splice);
         t->splice = NULL;
@@ -110,7 +114,7 @@ static void end(struct tunnel *t, enum lk_close_mode up_mode, bool remote)
     lk_conn_pause(t->down);
     if (t->up_open)
         lk_upstream_tcp_close(&t->up, up_mode, remote, up_gone);
-    else
+    else if (!t->reconnecting)
         up_gone(t);
 }
 
@@ -119,12 +123,12 @@ static void fail(struct tunnel *t, enum lk_response_flag flag, const char *detai
     lk_stream_info_flag(&t->info, flag);
     if (details != NULL)
         t->info.connection_details = lk_str_from(details);
-    end(t, LK_CLOSE_NOW, false);
+    end(t, LK_CLOSE_NOW, LK_CLOSE_NOW, false);
 }
 
 void lk_tcp_tunnel_on_abort(void *terminal)
 {
-    end(terminal, LK_CLOSE_NOW, false);
+    end(terminal, LK_CLOSE_NOW, LK_CLOSE_NOW, false);
 }
 
 void lk_tcp_tunnel_on_drain(void *terminal)
@@ -138,7 +142,7 @@ static void on_idle(struct lk_timer *timer)
 {
     struct tunnel *t = LK_CONTAINER_OF(timer, struct tunnel, idle);
     lk_stats_inc(t->config->stats, LK_TCP_IDLE_TIMEOUT);
-    end(t, LK_CLOSE_FLUSH, false);
+    end(t, LK_CLOSE_FLUSH, LK_CLOSE_FLUSH, false);
 }
 
 static void on_max_duration(struct lk_timer *timer)
@@ -146,12 +150,12 @@ static void on_max_duration(struct lk_timer *timer)
     struct tunnel *t = LK_CONTAINER_OF(timer, struct tunnel, duration);
     lk_stats_inc(t->config->stats, LK_TCP_MAX_DURATION);
     lk_stream_info_flag(&t->info, LK_FLAG_DURATION_TIMEOUT);
-    end(t, LK_CLOSE_NOW, false);
+    end(t, LK_CLOSE_NOW, LK_CLOSE_NOW, false);
 }
 
 static void touch(struct tunnel *t)
 {
-    if (t->config->idle_timeout_ms > 0)
+    if (t->config->idle_timeout_ms > 0 && !t->ended)
         lk_timer_push(t->loop, &t->idle, t->config->idle_timeout_ms);
 }
 
@@ -168,7 +172,7 @@ static void splice_done(void *owner, bool clean, bool downstream_failed)
     if (!clean)
         lk_stream_info_flag(&t->info, downstream_failed ? LK_FLAG_DOWNSTREAM_CONNECTION_TERMINATION
                                                         : LK_FLAG_UPSTREAM_CONNECTION_TERMINATION);
-    end(t, clean ? LK_CLOSE_FLUSH : LK_CLOSE_NOW, true);
+    end(t, clean ? LK_CLOSE_FLUSH : LK_CLOSE_NOW, downstream_failed ? LK_CLOSE_NOW : LK_CLOSE_FLUSH, true);
 }
 
 static const struct lk_splice_ops splice_ops = {.on_progress = splice_progress, .on_done = splice_done};
@@ -206,7 +210,7 @@ static void maybe_splice(struct tunnel *t)
 static void check_done(struct tunnel *t)
 {
     if (t->down_eof && t->up_eof && t->down->out.len == 0 && t->up.conn.out.len == 0)
-        end(t, LK_CLOSE_FLUSH, true);
+        end(t, LK_CLOSE_FLUSH, LK_CLOSE_FLUSH, true);
 }
 
 static void relay(struct tunnel *t, struct lk_conn *from, struct lk_conn *to, struct lk_span data, bool *paused)
@@ -223,7 +227,7 @@ static void relay(struct tunnel *t, struct lk_conn *from, struct lk_conn *to, st
 
 static void unpause(struct tunnel *t, struct lk_conn *from, bool *paused)
 {
-    if (!*paused)
+    if (!*paused || t->ended)
         return;
     *paused = false;
     lk_conn_resume(from);
@@ -252,7 +256,7 @@ static void down_eof(struct lk_conn *conn)
 {
     struct tunnel *t = conn->owner;
     t->down_eof = true;
-    if (!t->connected)
+    if (!t->connected || t->ended)
         return;
     lk_conn_shutdown(&t->up.conn);
     check_done(t);
@@ -295,8 +299,9 @@ static void down_failure(struct lk_conn *conn, enum lk_conn_failure failure)
 {
     struct tunnel *t = conn->owner;
     (void)failure;
-    lk_stream_info_flag(&t->info, LK_FLAG_DOWNSTREAM_CONNECTION_TERMINATION);
-    end(t, LK_CLOSE_NOW, false);
+    if (!t->ended)
+        lk_stream_info_flag(&t->info, LK_FLAG_DOWNSTREAM_CONNECTION_TERMINATION);
+    end(t, LK_CLOSE_NOW, LK_CLOSE_NOW, false);
 }
 
 static void up_failure(struct lk_conn *conn, enum lk_conn_failure failure)
@@ -304,7 +309,7 @@ static void up_failure(struct lk_conn *conn, enum lk_conn_failure failure)
     struct tunnel *t = conn->owner;
     (void)failure;
     lk_stream_info_flag(&t->info, LK_FLAG_UPSTREAM_CONNECTION_TERMINATION);
-    end(t, LK_CLOSE_NOW, true);
+    end(t, LK_CLOSE_NOW, LK_CLOSE_FLUSH, true); /* the client gets what came before */
 }
 
 static const struct lk_conn_ops down_ops = {.on_data = down_data,
@@ -340,7 +345,7 @@ static void release_host(void *owner)
     struct tunnel *t = owner;
     struct lk_worker_host *wh = t->wh;
     t->wh = NULL;
-    t->up_open = false;
+    t->reconnecting = false;
     if (wh != NULL)
         lk_worker_host_unref(wh);
     if (!t->ended)
@@ -355,6 +360,8 @@ static void on_failed(void *owner, enum lk_reset_reason reason, struct lk_str te
     (void)reason;
     t->info.upstream.transport_failure = lk_arena_str(lk_session_arena(t->session), text);
     lk_stream_info_flag(&t->info, LK_FLAG_UPSTREAM_CONNECTION_FAILURE);
+    t->up_open = false;
+    t->reconnecting = true;
     lk_upstream_tcp_close(&t->up, LK_CLOSE_NOW, true, release_host);
 }
 
@@ -419,7 +426,7 @@ static void connect_upstream(struct tunnel *t)
         }
         lk_stream_info_flag(&t->info, LK_FLAG_UPSTREAM_CONNECTION_FAILURE);
     }
-    lk_stats_inc(t->view->stats, LK_CLUSTER_RQ_RETRY_LIMIT);
+    lk_stats_inc(t->view->stats, LK_CLUSTER_CX_ATTEMPTS_EXCEEDED);
     fail(t, LK_FLAG_UPSTREAM_RETRY_LIMIT_EXCEEDED, NULL);
 }
 

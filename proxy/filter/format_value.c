@@ -150,7 +150,7 @@ static struct lk_format_value flags(const struct lk_stream_info *info, bool long
 {
     size_t len = 0;
     if (info->flags == 0)
-        return absent;
+        return text(LK_STR("-"));
     for (unsigned flag = 0; flag < LK_FLAG_COUNT; flag++) {
         if (((info->flags >> flag) & 1) == 0)
             continue;
@@ -210,9 +210,11 @@ static struct lk_format_value grpc_status(const struct lk_format_part *part, con
         value = header_value(event->response, LK_STR("grpc-status"), LK_HEADER_GRPC_STATUS);
     if (value.ptr == NULL)
         return absent;
+    if (!lk_str_to_u64(value, &code))
+        return text(value); /* the peer's words: never a number in JSON */
     bool numeric = part->op == LK_FORMAT_GRPC_STATUS_NUMBER || lk_str_eq(part->text, LK_STR("NUMBER"));
-    if (numeric || !lk_str_to_u64(value, &code) || code >= LK_ARRAY_LEN(names))
-        return (struct lk_format_value){value, numeric};
+    if (numeric || code >= LK_ARRAY_LEN(names))
+        return (struct lk_format_value){value, numeric && (value.len == 1 || value.ptr[0] != '0')};
     bool snake = lk_str_eq(part->text, LK_STR("SNAKE_STRING"));
     return text(lk_str_from(snake ? names[code].snake : names[code].camel));
 }
@@ -245,6 +247,19 @@ static struct lk_format_value unique_id(char *scratch)
     return text(lk_str(scratch, LK_UUID_LEN));
 }
 
+/* Names and values as HTTP/2 would have them. */
+static uint64_t head_bytes(const struct lk_headers *headers)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; headers != NULL && i < headers->count; i++) {
+        const struct lk_header *h = &headers->items[i];
+        if (h->removed)
+            continue;
+        bytes += h->value.len + (h->id == LK_HEADER_OTHER ? h->name.len : lk_header_name((enum lk_header_id)h->id).len);
+    }
+    return bytes;
+}
+
 static struct lk_format_value of_message(const struct lk_format_part *part, const struct lk_log_event *event, char *scratch)
 {
     const struct lk_stream_info *info = event->info;
@@ -262,9 +277,9 @@ static struct lk_format_value of_message(const struct lk_format_part *part, cons
     case LK_FORMAT_QUERY_PARAM:
         return query_param(part, event);
     case LK_FORMAT_REQUEST_HEADERS_BYTES:
-        return number(info->request_headers_bytes, scratch);
+        return number(head_bytes(event->request), scratch);
     case LK_FORMAT_RESPONSE_HEADERS_BYTES:
-        return number(info->response_headers_bytes, scratch);
+        return number(head_bytes(event->response), scratch);
     case LK_FORMAT_RESPONSE_TRAILERS_BYTES:
         return number(info->response_trailers_bytes, scratch);
     case LK_FORMAT_BYTES_RECEIVED:

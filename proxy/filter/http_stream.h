@@ -75,6 +75,7 @@ struct lk_http_stream {
     struct lk_http_slot *slots;
     unsigned slot_count;
     uint32_t buffer_limit;  /* per direction, before the source is paused */
+    bool request_upgrade : 1; /* the request asks to leave HTTP, and may */
     bool request_stopped : 1; /* a local reply began: request events are dropped */
     bool request_ended : 1;   /* the whole request entered the chain */
     bool response_started : 1; /* response headers reached the sink */

@@ -3,6 +3,7 @@
 
 #include "proxy/base/rand.h"
 #include "proxy/config/runtime.h"
+#include "proxy/filter/header_match.h"
 
 static bool compare(const struct lk_log_filter *filter, uint64_t actual)
 {
@@ -22,11 +23,24 @@ static bool compare(const struct lk_log_filter *filter, uint64_t actual)
 
 static bool header_holds(const struct lk_header_match *match, const struct lk_headers *headers)
 {
+    struct lk_header_match resolved = *match;
     if (headers == NULL)
         return lk_value_matcher_match(&match->value, false, lk_str(NULL, 0));
-    struct lk_header_key key = {lk_header_id_of(match->name), match->name};
-    struct lk_str value = lk_headers_get_joined(headers, &key);
-    return lk_value_matcher_match(&match->value, value.ptr != NULL, value);
+    resolved.header_id = (int)lk_header_id_of(match->name);
+    return lk_header_match_holds(&resolved, headers);
+}
+
+/* The first digits of a UUID, as Envoy takes them; anything else by its hash. */
+static uint64_t number_of(struct lk_str id)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < 8; i++) {
+        unsigned char c = i < id.len ? lk_ascii_lower((unsigned char)id.ptr[i]) : 0;
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
+            return lk_str_hash(id);
+        number = number << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return number;
 }
 
 /* The request id decides, so that all hops of a chain log the same requests. */
@@ -35,7 +49,7 @@ static bool sampled(const struct lk_log_filter *filter, const struct lk_log_even
     struct lk_str id = lk_str(NULL, 0);
     if (!filter->use_independent_randomness && event->request != NULL)
         id = lk_headers_get(event->request, LK_HEADER_X_REQUEST_ID);
-    return lk_fraction_hit(&filter->fraction, id.len > 0 ? lk_str_hash(id) : lk_rand_u64());
+    return lk_fraction_hit(&filter->fraction, id.len > 0 ? number_of(id) : lk_rand_u64());
 }
 
 bool lk_log_filter_match(const struct lk_log_filter *filter, const struct lk_log_event *event)

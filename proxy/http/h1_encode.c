@@ -43,7 +43,7 @@ static bool is_written(const struct plan *plan, const struct lk_header *h)
         return false;
     switch (h->id) {
     case LK_HEADER_AUTHORITY:
-        return !plan->h1->client || h == plan->host;
+        return !plan->h1->client;
     case LK_HEADER_CONTENT_LENGTH:
         return h == plan->length;
     case LK_HEADER_TRANSFER_ENCODING:
@@ -78,8 +78,8 @@ static void plan_write(const struct plan *plan)
     for (size_t i = 0; i < plan->start_count; i++)
         w.to = lk_h1_put(w.to, plan->start[i]);
     w.to = lk_h1_put(w.to, LK_STR("\r\n"));
-    if (plan->host != NULL && is_pseudo(plan->host))
-        lk_h1_write_line(&w, LK_STR("host"), plan->host->value);
+    if (plan->host != NULL) /* first, whatever came before it (RFC 9110 7.2) */
+        lk_h1_write_line(&w, is_pseudo(plan->host) ? LK_STR("host") : plan->host->name, plan->host->value);
     LK_HEADERS_FOREACH(h, plan->headers)
     if (is_written(plan, h))
         lk_h1_write_line(&w, h->name, h->value);

@@ -20,12 +20,12 @@ static bool note_length(struct lk_h1_head *head, struct lk_str value, struct lk_
     return true;
 }
 
-static bool note_coding(struct lk_h1_head *head, struct lk_str value, struct lk_codec_error *error)
+/* Judged when the head is complete: a length beside it is the graver mistake. */
+static void note_coding(struct lk_h1_head *head, struct lk_str value)
 {
     if ((head->flags & LK_H1_CHUNKED) || !lk_str_ieq(value, LK_STR("chunked")))
-        return refuse(error, 501, "http1.invalid_transfer_encoding", "a transfer-encoding other than chunked");
+        head->flags |= LK_H1_BAD_CODING;
     head->flags |= LK_H1_CHUNKED;
-    return true;
 }
 
 static bool note_host(struct lk_h1_head *head, struct lk_str value, struct lk_codec_error *error)
@@ -76,7 +76,8 @@ bool lk_h1_field_note(struct lk_h1_head *head, enum lk_h1_part part, const struc
     case LK_HEADER_CONTENT_LENGTH:
         return note_length(head, value, error);
     case LK_HEADER_TRANSFER_ENCODING:
-        return note_coding(head, value, error);
+        note_coding(head, value);
+        return true;
     case LK_HEADER_CONNECTION:
     case LK_HEADER_PROXY_CONNECTION:
         note_connection(head, value);
@@ -99,6 +100,8 @@ bool lk_h1_framing_check(const struct lk_h1_head *head, struct lk_codec_error *e
     if (head->flags & LK_H1_HAS_LENGTH)
         return refuse(error, 400, "http1.content_length_and_chunked_not_allowed",
                       "content-length and transfer-encoding together");
+    if (head->flags & LK_H1_BAD_CODING)
+        return refuse(error, 501, "http1.invalid_transfer_encoding", "a transfer-encoding other than chunked");
     if (head->minor == 0)
         return refuse(error, 400, "http1.invalid_transfer_encoding", "transfer-encoding in an HTTP/1.0 message");
     return true;

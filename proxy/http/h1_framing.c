@@ -217,8 +217,11 @@ static inline enum step scan_name(struct cursor *c, const char *mark, const char
     }
     struct lk_str name = lk_str(mark, (size_t)(colon - mark));
     enum lk_header_id id = lk_header_id_of(name);
-    if (id == LK_HEADER_OTHER && !lk_header_name_valid(name))
+    if (id == LK_HEADER_OTHER && !lk_header_name_valid(name)) {
+        if (memchr(name.ptr, 0, name.len) != NULL)
+            return refuse(c, 400, "http1.invalid_characters", "a zero byte in a field name");
         return bad(c, "a field name is a token followed by a colon");
+    }
     c->field.name = offset(c, mark);
     c->field.name_len = (uint32_t)name.len;
     c->field.id = (uint16_t)id;

@@ -50,6 +50,7 @@ enum lk_h1_flag {
     LK_H1_KEEP_ALIVE = 16,  /* connection: keep-alive */
     LK_H1_UPGRADE = 32,     /* connection: upgrade */
     LK_H1_HAS_UPGRADE = 64, /* an Upgrade field */
+    LK_H1_BAD_CODING = 128, /* a transfer-encoding that is not exactly "chunked", or two */
 };
 
 /* A complete section. The caller gives room for cap fields; when count comes out above cap, only the first cap were

@@ -1,4 +1,5 @@
-/* Domain look-up: a hash for exact names, radix trees for the wildcards; the longest wildcard wins, suffixes before prefixes. */
+/* Domain look-up: a hash for exact names, radix trees for the wildcards; the longest wildcard wins, suffixes before
+ * prefixes. */
 #include "proxy/router/domain_index.h"
 
 #include "proxy/base/mem.h"

@@ -1,4 +1,5 @@
-/* Path look-up: exact by hash, prefixes by radix tree, regexes as one list; lists are merged by taking the smallest index. */
+/* Path look-up: exact by hash, prefixes by radix tree, regexes as one list; lists are merged by taking the smallest
+ * index. */
 #include "proxy/router/path_index.h"
 
 #include "proxy/base/mem.h"
@@ -86,7 +87,8 @@ static unsigned deepest(const struct lk_radix_node *node)
     return below + (prefix->plain.first != LK_PATH_NONE) + (prefix->separated.first != LK_PATH_NONE);
 }
 
-void lk_path_index_init(struct lk_path_index *index, struct lk_arena *arena, const struct lk_route *routes, size_t count)
+void lk_path_index_init(struct lk_path_index *index, struct lk_arena *arena, const struct lk_route *routes,
+                        size_t count)
 {
     *index = (struct lk_path_index){.routes = routes, .regexes = {LK_PATH_NONE, LK_PATH_NONE}};
     index->next = lk_arena_array(arena, count, sizeof(*index->next));

@@ -1,6 +1,7 @@
 /*
  * The routes of one virtual host by path. A look-up yields the routes whose path condition holds, in the order of the
- * configuration, without touching the others; regex routes are yielded in their turn, untested. Part of the route table.
+ * configuration, without touching the others; regex routes are yielded in their turn, untested. Part of the route
+ * table.
  */
 #pragma once
 
@@ -28,13 +29,14 @@ struct lk_path_tree {
 
 struct lk_path_index {
     const struct lk_route *routes;
-    uint32_t *next; /* by route: the next of its list */
+    uint32_t *next;               /* by route: the next of its list */
     struct lk_path_tree trees[2]; /* case sensitive, any case */
     struct lk_path_list regexes;
     unsigned max_lists;
 };
 
-void lk_path_index_init(struct lk_path_index *index, struct lk_arena *arena, const struct lk_route *routes, size_t count);
+void lk_path_index_init(struct lk_path_index *index, struct lk_arena *arena, const struct lk_route *routes,
+                        size_t count);
 void lk_path_index_fini(struct lk_path_index *index);
 
 #define LK_PATH_CURSORS_INLINE 24

@@ -1,6 +1,6 @@
 /*
- * Radix tree over byte strings: finds every stored prefix of a key in one pass. Filled on one thread, then read by many. The
- * tree lives in an arena; keys are not copied.
+ * Radix tree over byte strings: finds every stored prefix of a key in one pass. Filled on one thread, then read by
+ * many. The tree lives in an arena; keys are not copied.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 #include <stddef.h>
 
 struct lk_radix_node {
-    struct lk_str label; /* the bytes between the parent and this node */
-    void *value;         /* NULL: no key ends here */
+    struct lk_str label;             /* the bytes between the parent and this node */
+    void *value;                     /* NULL: no key ends here */
     struct lk_radix_node **children; /* parallel to firsts */
     unsigned char *firsts;           /* first byte of each child's label */
     unsigned child_count;

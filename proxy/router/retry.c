@@ -1,7 +1,7 @@
 /* Decides about retries. Any worker; no side effects but the state's counters. */
 #include "proxy/router/retry.h"
 
-#include "proxy/router/route_match.h"
+#include "proxy/filter/header_match.h"
 
 #include <string.h>
 
@@ -39,23 +39,30 @@ static void read_headers(struct lk_retry_state *state, struct lk_headers *reques
         if (limit.ptr != NULL && lk_str_to_u64(limit, &max))
             state->remaining = max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
         read_status_codes(state, lk_headers_get(request, LK_HEADER_X_ENVOY_RETRIABLE_STATUS_CODES));
+        state->extra_names = lk_headers_get(request, LK_HEADER_X_ENVOY_RETRIABLE_HEADER_NAMES);
     }
 }
 
 void lk_retry_init(struct lk_retry_state *state, const struct lk_route *route, struct lk_headers *request)
 {
     static const enum lk_header_id consumed[] = {
-        LK_HEADER_X_ENVOY_RETRY_ON, LK_HEADER_X_ENVOY_RETRY_GRPC_ON, LK_HEADER_X_ENVOY_MAX_RETRIES,
-        LK_HEADER_X_ENVOY_RETRIABLE_STATUS_CODES};
+        LK_HEADER_X_ENVOY_RETRY_ON,
+        LK_HEADER_X_ENVOY_RETRY_GRPC_ON,
+        LK_HEADER_X_ENVOY_MAX_RETRIES,
+        LK_HEADER_X_ENVOY_RETRIABLE_STATUS_CODES,
+        LK_HEADER_X_ENVOY_RETRIABLE_HEADER_NAMES,
+        LK_HEADER_X_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT,
+    };
     memset(state, 0, sizeof(*state));
     state->remaining = 1;
     state->policy = route->action.retry != NULL ? route->action.retry : route->virtual_host->retry;
     if (state->policy != NULL) {
         state->remaining = state->policy->num_retries;
-        if (request_allows(state->policy, request))
-            state->retry_on = state->policy->retry_on;
+        state->retry_on = state->policy->retry_on;
     }
     read_headers(state, request);
+    if (state->policy != NULL && !request_allows(state->policy, request))
+        state->retry_on = 0;
     for (size_t i = 0; i < LK_ARRAY_LEN(consumed); i++) {
         if (lk_headers_maybe(request, consumed[i]))
             lk_headers_remove(request, consumed[i]);
@@ -79,6 +86,11 @@ static bool retriable_headers(const struct lk_retry_state *state, const struct l
 {
     for (size_t i = 0; state->policy != NULL && i < state->policy->retriable_header_count; i++) {
         if (lk_header_match_holds(&state->policy->retriable_headers[i], response))
+            return true;
+    }
+    for (struct lk_str names = state->extra_names; names.ptr != NULL;) {
+        struct lk_str name = lk_str_trim(lk_str_split(&names, ','));
+        if (name.len > 0 && lk_headers_find_name(response, name) != NULL)
             return true;
     }
     return false;

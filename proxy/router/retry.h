@@ -27,6 +27,7 @@ struct lk_retry_state {
     uint32_t done; /* retries made */
     uint16_t extra_codes[8]; /* x-envoy-retriable-status-codes */
     unsigned extra_code_count;
+    struct lk_str extra_names; /* x-envoy-retriable-header-names, in the request's arena */
 };
 
 /* Reads and removes the x-envoy-retry-on, x-envoy-max-retries, x-envoy-retriable-status-codes headers. */

@@ -41,7 +41,8 @@ static uint64_t random_of(const struct lk_route_action *action, const struct lk_
     if (action->weight_header.len == 0)
         return random;
     header = lk_headers_find_name(headers, action->weight_header);
-    if (header == NULL || lk_headers_next(headers, header) != NULL || !lk_str_to_u64(lk_str_trim(header->value), &value))
+    if (header == NULL || lk_headers_next(headers, header) != NULL ||
+        !lk_str_to_u64(lk_str_trim(header->value), &value))
         return random;
     return value;
 }

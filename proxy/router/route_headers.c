@@ -1,5 +1,5 @@
-/* Resolves header names of a route configuration to ids and prepares its formats: proxy/config knows no header names. Main
- * thread, before use. */
+/* Resolves header names of a route configuration to ids and prepares its formats: proxy/config knows no header names.
+ * Main thread, before use. */
 #include "proxy/filter/format_eval.h"
 #include "proxy/http/headers.h"
 #include "proxy/router/route_table.h"

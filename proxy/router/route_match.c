@@ -3,12 +3,13 @@
 
 #include "proxy/base/mem.h"
 #include "proxy/config/runtime.h"
+#include "proxy/filter/header_match.h"
 #include "proxy/http/path.h"
 #include "proxy/router/route_table_internal.h"
 
 struct request {
     const struct lk_route_query *query;
-    struct lk_str path;  /* without query and, where configured, without path parameters */
+    struct lk_str path;   /* without query and, where configured, without path parameters */
     struct lk_str params; /* the query string */
 };
 
@@ -18,16 +19,6 @@ bool lk_request_is_grpc(const struct lk_headers *headers)
     struct lk_str rest = lk_str_drop(type, sizeof("application/grpc") - 1);
 
     return lk_str_has_prefix(type, LK_STR("application/grpc")) && (rest.len == 0 || rest.ptr[0] == '+');
-}
-
-bool lk_header_match_holds(const struct lk_header_match *match, const struct lk_headers *headers)
-{
-    struct lk_header_key key = {(enum lk_header_id)match->header_id, match->name};
-    struct lk_str value = {NULL, 0};
-
-    if (key.id == LK_HEADER_OTHER || lk_headers_maybe(headers, key.id))
-        value = lk_headers_get_joined(headers, &key);
-    return lk_value_matcher_match(&match->value, value.ptr != NULL, value);
 }
 
 static bool query_match_holds(const struct lk_query_match *match, struct lk_str params)

@@ -1,6 +1,6 @@
 /*
- * Which route a request takes: a pure function of the compiled table, the request head and a random number. Nothing is sent,
- * nothing is counted. Any thread.
+ * Which route a request takes: a pure function of the compiled table, the request head and a random number. Nothing is
+ * sent, nothing is counted. Any thread.
  */
 #pragma once
 
@@ -29,7 +29,8 @@ enum lk_route_verdict {
     LK_ROUTE_FELL_TLS_CONTEXT,
 };
 
-/* Told about every candidate, in order; either callback may be NULL. Routes that the path rules out are no candidates. */
+/* Told about every candidate, in order; either callback may be NULL. Routes that the path rules out are no candidates.
+ */
 struct lk_route_trace {
     /* NULL: no virtual host serves this authority. */
     void (*on_virtual_host)(struct lk_route_trace *trace, const struct lk_virtual_host *virtual_host);
@@ -38,14 +39,12 @@ struct lk_route_trace {
 };
 
 /*
- * The first route, in the order of the configuration, all of whose conditions hold; its virtual_host field says whose it is.
- * NULL: none. Where the virtual host demands TLS and x-forwarded-proto is not https, a redirect route of the table's own.
- * recorder is NULL when forwarding.
+ * The first route, in the order of the configuration, all of whose conditions hold; its virtual_host field says whose
+ * it is. NULL: none. Where the virtual host demands TLS and x-forwarded-proto is not https, a redirect route of the
+ * table's own. recorder is NULL when forwarding.
  */
 const struct lk_route *lk_route_match(const struct lk_route_table *table, const struct lk_route_query *query,
                                       struct lk_route_trace *recorder);
 
 /* content-type application/grpc or application/grpc+... */
 bool lk_request_is_grpc(const struct lk_headers *headers);
-/* Header conditions: name resolved in match->header_id, several values joined with ",". */
-bool lk_header_match_holds(const struct lk_header_match *match, const struct lk_headers *headers);

@@ -58,7 +58,8 @@ struct lk_route_table *lk_route_table_new(struct lk_route_config *config, struct
     table->arena = arena;
     table->config = config;
     lk_domain_index_init(&table->domains);
-    table->vhost_header = lk_header_key(arena, config->vhost_header.len > 0 ? config->vhost_header : LK_STR(":authority"));
+    table->vhost_header =
+        lk_header_key(arena, config->vhost_header.len > 0 ? config->vhost_header : LK_STR(":authority"));
     lk_route_config_resolve_headers(config);
     if (compile(table, error))
         return table;

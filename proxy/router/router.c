@@ -24,7 +24,7 @@ static struct lk_stats_scope *stats_of(const struct lk_router *router)
 
 static const struct lk_breaker *breaker_of(const struct lk_router *router)
 {
-    return &router->view->cluster->breakers[0];
+    return &router->view->cluster->breakers[router->priority];
 }
 
 /* --- the end -------------------------------------------------------------------------------------------------- */
@@ -33,7 +33,7 @@ static void release_retry(struct lk_router *router)
 {
     if (router->retry_counted) {
         router->retry_counted = false;
-        lk_breaker_give(&router->view->cluster->breakers[0], LK_RESOURCE_RETRIES);
+        lk_breaker_give(&router->view->cluster->breakers[router->priority], LK_RESOURCE_RETRIES);
     }
 }
 
@@ -61,7 +61,7 @@ static void on_timeout(struct lk_timer *timer)
         lk_router_reply_timeout(router, false);
     } else {
         lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
-        router->info->details = LK_STR("upstream_response_timeout");
+        router->info->details = LK_STR("response_timeout");
         lk_http_reset(router->slot, LK_RESET_LOCAL);
     }
 }
@@ -69,7 +69,7 @@ static void on_timeout(struct lk_timer *timer)
 static void arm_per_try(struct lk_router *router)
 {
     if (router->per_try_timeout_ms > 0 && router->request_done && !router->responding && !router->backing_off &&
-        router->info->upstream.attempts > 0)
+        router->tries > 0)
         lk_timer_set(router->loop, &router->per_try, router->per_try_timeout_ms);
 }
 
@@ -77,7 +77,7 @@ static void request_complete(struct lk_router *router)
 {
     router->request_done = true;
     router->complete_us = lk_loop_now_us(router->loop);
-    if (router->timeout_ms > 0 && !router->response_done)
+    if (router->timeout_ms > 0 && !router->response_done && !router->upgraded)
         lk_timer_set(router->loop, &router->timeout, router->timeout_ms);
     arm_per_try(router);
 }
@@ -108,7 +108,7 @@ static void on_ready(struct lk_upstream_request *attempt)
     struct lk_router *router = attempt->owner;
     struct lk_stream_info *info = router->info;
     bool has_trailers = router->trailers != NULL;
-    bool bodyless = router->request_done && router->body.len == 0 && !has_trailers;
+    bool bodyless = router->bodyless;
     lk_router_note_upstream(router);
     info->upstream.first_tx_us = lk_loop_now_us(router->loop);
     lk_router_adapt_to_host(router);
@@ -158,8 +158,7 @@ enum lk_filter_status lk_router_on_data(void *self, struct lk_span data, bool en
         if (!router->done && lk_upstream_request_full(&router->attempt))
             slow_down(router, true);
     } else {
-        if (router->body.len > RETAIN_MAX)
-            router->whole = router->whole && router->body.len <= lk_router_retain_limit(router, RETAIN_MAX);
+        router->whole = router->whole && router->body.len <= lk_router_retain_limit(router, RETAIN_MAX);
         slow_down(router, router->body.len >= router->view->config->buffer_limit);
     }
     return LK_FILTER_CONTINUE;
@@ -215,7 +214,7 @@ static void back_off(struct lk_router *router)
 {
     router->backing_off = true;
     router->body_sent = false;
-    lk_breaker_take(&router->view->cluster->breakers[0], LK_RESOURCE_RETRIES);
+    lk_breaker_take(&router->view->cluster->breakers[router->priority], LK_RESOURCE_RETRIES);
     router->retry_counted = true;
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY);
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY_BACKOFF_EXP);
@@ -229,6 +228,7 @@ static void note_refusal(struct lk_router *router, enum lk_retry_verdict verdict
         lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_RETRY_LIMIT_EXCEEDED);
     } else if (verdict == LK_RETRY_OVERFLOW) {
         lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY_OVERFLOW);
+        lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_OVERFLOW);
     }
 }
 
@@ -291,7 +291,6 @@ static void on_try_timer(struct lk_timer *timer)
         lk_host_count(&router->attempt.wh->state->rq_timeout, 1);
     struct lk_upstream_failure failure = {.reason = LK_RESET_LOCAL, .progress = LK_PROGRESS_UNKNOWN};
     lk_upstream_request_cancel(&router->attempt);
-    lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
     if (try_again(router, &failure))
         return;
     settle(router);
@@ -347,8 +346,14 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
     lk_timer_clear(&router->per_try);
     router->responding = true;
     stop_retaining(router);
-    if (lk_headers_status(headers) == 101)
+    if (lk_headers_status(headers) == 101) {
+        router->upgraded = true;
         lk_timer_clear(&router->timeout);
+    } else if (lk_headers_status(headers) < 300 && lk_http_slot_stream(router->slot)->request_upgrade) {
+        settle(router);
+        lk_router_reply_not_upgraded(router, headers);
+        return;
+    }
     lk_router_prepare_response(router, headers);
     lk_router_charge_code(router, lk_headers_status(headers));
     if (end)
@@ -414,10 +419,11 @@ static void start_try(struct lk_router *router, bool fresh)
         lk_router_reply_no_healthy_host(router);
         return;
     }
-    router->info->upstream.attempts++;
+    if (router->tries++ > 0)
+        router->info->upstream.attempts++;
     lk_router_note_host(router, wh);
-    lk_upstream_request_start(&router->attempt, &attempt_ops, router, lk_http_arena(router->slot), wh, 0,
-                              !router->idempotent, fresh);
+    lk_upstream_request_start(&router->attempt, &attempt_ops, router, lk_http_arena(router->slot), wh,
+                              router->priority, !router->idempotent, fresh);
     if (!router->done)
         arm_per_try(router);
 }
@@ -455,6 +461,7 @@ static bool choose_cluster(struct lk_router *router)
     }
     struct lk_cluster_choice choice = lk_route_choose_cluster(&router->route->action, router->request, lk_rand_u64());
     router->weighted = choice.weighted;
+    router->priority = router->route->action.high_priority ? 1 : 0;
     router->view = choice.cluster.len > 0
                        ? lk_cluster_view_get(router->config->clusters, router->loop, choice.cluster)
                        : NULL;
@@ -472,6 +479,7 @@ enum lk_filter_status lk_router_on_headers(void *self, struct lk_headers *header
     if (!choose_cluster(router))
         return LK_FILTER_CONTINUE;
     lk_router_prepare_request(router);
+    router->bodyless = end;
     if (end)
         request_complete(router);
     start_try(router, false);

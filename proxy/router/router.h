@@ -42,12 +42,17 @@ struct lk_router {
     bool request_done;       /* the request has arrived completely */
     bool request_paused;     /* we slow the downstream down */
     bool body_sent;          /* the present try has got all of body */
+    bool bodyless;           /* the request ended with its head */
+    bool upgraded;           /* 101 came: no deadline holds */
     bool responding;         /* response headers went into the chain */
     bool response_done;
     bool idempotent;
     bool done;               /* nothing more to do: answered, reset or destroyed */
     bool retry_counted;      /* a retry is in the breaker */
+    uint8_t priority;        /* whose limits count: 0 DEFAULT, 1 HIGH */
+    const struct lk_headers *refused_upgrade; /* answered without switching protocols */
     unsigned replays;
+    unsigned tries;
     uint32_t timeout_ms, per_try_timeout_ms;
     uint64_t complete_us;    /* when request_done was set */
     struct lk_timer timeout;

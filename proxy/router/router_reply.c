@@ -33,11 +33,17 @@ static void modify_error(void *arg, struct lk_headers *headers)
     struct lk_arena *arena = headers->arena;
     if (router->config->suppress_envoy_headers)
         return;
-    if ((router->info->flags & LK_FLAG_BIT(UPSTREAM_OVERFLOW)) != 0)
-        lk_headers_add(headers, LK_HEADER_X_ENVOY_OVERLOADED, LK_STR("true"));
     if (router->route != NULL && router->route->virtual_host->include_attempt_count_in_response)
         lk_headers_set(headers, LK_HEADER_X_ENVOY_ATTEMPT_COUNT,
                        lk_arena_printf(arena, "%u", router->info->upstream.attempts));
+}
+
+static void modify_overflow(void *arg, struct lk_headers *headers)
+{
+    const struct lk_router *router = arg;
+    if (!router->config->suppress_envoy_headers)
+        lk_headers_add(headers, LK_HEADER_X_ENVOY_OVERLOADED, LK_STR("true"));
+    modify_error(arg, headers);
 }
 
 static void answer(struct lk_router *router, unsigned status, struct lk_str body, struct lk_str details,
@@ -55,11 +61,24 @@ void lk_router_reply_no_route(struct lk_router *router)
     answer(router, 404, lk_str(NULL, 0), LK_STR("route_not_found"), NULL);
 }
 
+/* Logs show where a rewriting redirect leads, and keep where it came from. */
+static void note_rewritten_path(struct lk_router *router)
+{
+    struct lk_headers *request = router->request;
+    struct lk_str old = lk_headers_get(request, LK_HEADER_PATH);
+    struct lk_str path = lk_route_rewrite_path(router->route, request->arena, old);
+    if (path.ptr == NULL)
+        return;
+    lk_headers_set(request, LK_HEADER_X_ENVOY_ORIGINAL_PATH, old);
+    lk_headers_set(request, LK_HEADER_PATH, path);
+}
+
 static void modify_redirect(void *arg, struct lk_headers *headers)
 {
     struct lk_router *router = arg;
     struct lk_str location = lk_route_redirect_location(router->route, router->request, headers->arena);
     lk_headers_set(headers, LK_HEADER_LOCATION, location);
+    note_rewritten_path(router);
     struct lk_log_event event = event_of(router, headers);
     lk_route_mutate_headers(router->route, NULL, LK_MUTATE_RESPONSE, headers, &event);
 }
@@ -73,6 +92,10 @@ static void modify_direct(void *arg, struct lk_headers *headers)
 {
     struct lk_router *router = arg;
     const struct lk_log_format *format = router->route->direct.body_format;
+    unsigned status = router->route->direct.status;
+    if (status == 201 || status / 100 == 3) /* RFC 9110 10.2.2 */
+        lk_headers_set(headers, LK_HEADER_LOCATION,
+                       lk_route_redirect_location(router->route, router->request, headers->arena));
     if (format != NULL && format->content_type.len > 0)
         lk_headers_set(headers, LK_HEADER_CONTENT_TYPE, format->content_type);
     struct lk_log_event event = event_of(router, headers);
@@ -108,12 +131,32 @@ void lk_router_reply_no_healthy_host(struct lk_router *router)
     answer(router, 503, LK_STR("no healthy upstream"), LK_STR("no_healthy_upstream"), modify_error);
 }
 
+/* The upstream's own headers stay, without those of the body that is dropped. */
+static void modify_not_upgraded(void *arg, struct lk_headers *headers)
+{
+    const struct lk_router *router = arg;
+    LK_HEADERS_FOREACH(h, router->refused_upgrade)
+    {
+        bool of_body = h->id == LK_HEADER_CONTENT_LENGTH || h->id == LK_HEADER_CONTENT_TYPE ||
+                       h->id == LK_HEADER_TRANSFER_ENCODING || h->id == LK_HEADER_STATUS;
+        if (!of_body)
+            lk_headers_add_raw(headers, (enum lk_header_id)h->id, h->name, h->value);
+    }
+}
+
+void lk_router_reply_not_upgraded(struct lk_router *router, const struct lk_headers *response)
+{
+    router->refused_upgrade = response;
+    answer(router, lk_headers_status(response), lk_str(NULL, 0), LK_STR("websocket_handshake_unsuccessful"),
+           modify_not_upgraded);
+}
+
 void lk_router_reply_timeout(struct lk_router *router, bool per_try)
 {
     lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
     charge(router, 504);
     answer(router, 504, LK_STR("upstream request timeout"),
-           per_try ? LK_STR("upstream_per_try_timeout") : LK_STR("upstream_response_timeout"), modify_error);
+           per_try ? LK_STR("upstream_per_try_timeout") : LK_STR("response_timeout"), modify_error);
 }
 
 void lk_router_flag_reset(struct lk_stream_info *info, enum lk_reset_reason reason)
@@ -162,20 +205,16 @@ void lk_router_reply_reset(struct lk_router *router, enum lk_reset_reason reason
     struct lk_str name = underscored(arena, text);
     const char *again = router->retry.done > 0 ? "retried and the latest " : "";
     struct lk_str body, details;
+    body = lk_arena_printf(arena, "upstream connect error or disconnect/reset before headers. %sreset reason: %s", again,
+                           text);
     if (transport_text.len > 0) {
         struct lk_str detail_text = underscored(arena, lk_arena_cstr(arena, transport_text));
-        body = lk_arena_printf(arena,
-                               "upstream connect error or disconnect/reset before headers. %sreset reason: %s, transport "
-                               "failure reason: %.*s",
-                               again, text, LK_STR_ARG(transport_text));
         details = lk_arena_printf(arena, "upstream_reset_before_response_started{%.*s|%.*s}", LK_STR_ARG(name),
                                   LK_STR_ARG(detail_text));
     } else {
-        body = lk_arena_printf(arena, "upstream connect error or disconnect/reset before headers. %sreset reason: %s", again,
-                               text);
         details = lk_arena_printf(arena, "upstream_reset_before_response_started{%.*s}", LK_STR_ARG(name));
     }
     lk_router_flag_reset(router->info, reason);
     charge(router, status);
-    answer(router, status, body, details, modify_error);
+    answer(router, status, body, details, reason == LK_RESET_OVERFLOW ? modify_overflow : modify_error);
 }

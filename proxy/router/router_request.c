@@ -54,17 +54,25 @@ static void tell_timeout(struct lk_router *router)
     lk_headers_set(headers, LK_HEADER_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, lk_arena_printf(headers->arena, "%u", expected));
 }
 
+/* The old name goes along in headers of its own. */
+static void set_host(struct lk_router *router, struct lk_str host)
+{
+    struct lk_headers *headers = router->request;
+    struct lk_str old = lk_headers_get(headers, LK_HEADER_AUTHORITY);
+    if (!router->config->suppress_envoy_headers && old.ptr != NULL)
+        lk_headers_set(headers, LK_HEADER_X_ENVOY_ORIGINAL_HOST, old);
+    if (router->route->action.append_x_forwarded_host && old.ptr != NULL)
+        lk_headers_add(headers, LK_HEADER_X_FORWARDED_HOST, old);
+    lk_headers_set(headers, LK_HEADER_AUTHORITY, host);
+}
+
 static void rewrite_host(struct lk_router *router)
 {
     struct lk_headers *headers = router->request;
-    const struct lk_route_action *action = &router->route->action;
-    struct lk_str host = lk_route_rewrite_host(action, router->weighted, headers, headers->arena);
-    if (host.ptr == NULL)
-        return;
-    struct lk_str old = lk_headers_get(headers, LK_HEADER_AUTHORITY);
-    if (action->append_x_forwarded_host && old.ptr != NULL)
-        lk_headers_add(headers, LK_HEADER_X_FORWARDED_HOST, old);
-    lk_headers_set(headers, LK_HEADER_AUTHORITY, host);
+    struct lk_str host =
+        lk_route_rewrite_host(&router->route->action, router->weighted, headers, headers->arena);
+    if (host.ptr != NULL)
+        set_host(router, host);
 }
 
 static void rewrite_path(struct lk_router *router)
@@ -95,6 +103,7 @@ void lk_router_prepare_request(struct lk_router *router)
 {
     struct lk_headers *headers = router->request;
     struct lk_stream_info *info = router->info;
+    info->upstream.attempts = 1; /* the one about to be made */
     info->upstream.cluster = router->view->config->name;
     info->upstream.cluster_alt = router->view->config->stat_name;
     info->upstream.cluster_metadata = router->view->config->metadata;
@@ -118,12 +127,8 @@ void lk_router_adapt_to_host(struct lk_router *router)
                        lk_arena_printf(headers->arena, "%u", router->info->upstream.attempts));
     const struct lk_host *host = router->attempt.wh->host;
     if (router->route->action.auto_host_rewrite && host->hostname.len > 0) {
-        struct lk_str old = lk_headers_get(headers, LK_HEADER_AUTHORITY);
-        if (lk_str_eq(old, host->hostname))
-            return;
-        if (router->route->action.append_x_forwarded_host && old.ptr != NULL)
-            lk_headers_add(headers, LK_HEADER_X_FORWARDED_HOST, old);
-        lk_headers_set(headers, LK_HEADER_AUTHORITY, host->hostname);
+        if (!lk_str_eq(lk_headers_get(headers, LK_HEADER_AUTHORITY), host->hostname))
+            set_host(router, host->hostname);
     }
 }
 

@@ -25,8 +25,9 @@ static struct lk_str decimal(struct lk_arena *arena, uint64_t value)
 void lk_router_prepare_response(struct lk_router *router, struct lk_headers *headers)
 {
     if (!router->config->suppress_envoy_headers) {
-        lk_headers_set(headers, LK_HEADER_X_ENVOY_UPSTREAM_SERVICE_TIME,
-                       decimal(headers->arena, since_request_ms(router)));
+        if (router->request_done)
+            lk_headers_set(headers, LK_HEADER_X_ENVOY_UPSTREAM_SERVICE_TIME,
+                           decimal(headers->arena, since_request_ms(router)));
         if (router->route->virtual_host->include_attempt_count_in_response)
             lk_headers_set(headers, LK_HEADER_X_ENVOY_ATTEMPT_COUNT,
                            decimal(headers->arena, router->info->upstream.attempts));

@@ -73,12 +73,18 @@ static void add_fields(struct lk_headers *headers, const struct evkeyvalq *field
     }
 }
 
+/* With the client as x-forwarded-for, which is where Envoy's default line has it. */
 static void fill_request_headers(struct lk_headers *headers, struct lk_admin_request *request)
 {
+    char text[LK_ADDR_TEXT_MAX];
+
     lk_headers_add(headers, LK_HEADER_METHOD, lk_str_from(lk_admin_method(request)));
     lk_headers_add(headers, LK_HEADER_PATH, lk_str_from(evhttp_request_get_uri(request->http)));
     lk_headers_add(headers, LK_HEADER_SCHEME, LK_STR("http"));
     add_fields(headers, evhttp_request_get_input_headers(request->http));
+    if (request->remote.len > 0 && !lk_headers_find(headers, LK_HEADER_X_FORWARDED_FOR))
+        lk_headers_add(headers, LK_HEADER_X_FORWARDED_FOR,
+                       lk_arena_str(&request->arena, lk_addr_ip_text(&request->remote, text)));
 }
 
 static void fill_response_headers(struct lk_headers *headers, struct lk_admin_request *request)
@@ -87,25 +93,16 @@ static void fill_response_headers(struct lk_headers *headers, struct lk_admin_re
     add_fields(headers, evhttp_request_get_output_headers(request->http));
 }
 
-static void fill_conn(struct lk_conn_info *conn, struct lk_admin_request *request)
-{
-    struct evhttp_connection *http = evhttp_request_get_connection(request->http);
-    const struct sockaddr *peer = http ? evhttp_connection_get_addr(http) : NULL;
-    socklen_t len = peer && peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-
-    conn->start_us = request->start_us;
-    conn->start_wall_us = request->start_wall_us;
-    conn->direct_local = conn->local = request->admin->addr;
-    if (peer && (peer->sa_family == AF_INET || peer->sa_family == AF_INET6))
-        lk_addr_from_sockaddr(&conn->remote, peer, len);
-}
-
 void lk_admin_log(struct lk_admin_request *request)
 {
     struct lk_admin *admin = request->admin;
     struct lk_loop *loop = admin->server->main_loop;
     struct lk_headers request_headers, response_headers;
-    struct lk_conn_info conn = {0};
+    struct lk_conn_info conn = {.start_us = request->start_us,
+                                .start_wall_us = request->start_wall_us,
+                                .remote = request->remote,
+                                .local = admin->addr,
+                                .direct_local = admin->addr};
     struct lk_stream_info info = {.conn = &conn};
     struct lk_log_event event = {.info = &info,
                                  .request = &request_headers,
@@ -116,7 +113,6 @@ void lk_admin_log(struct lk_admin_request *request)
 
     if (admin->log_count == 0)
         return;
-    fill_conn(&conn, request);
     lk_headers_init(&request_headers, &request->arena);
     fill_request_headers(&request_headers, request);
     lk_headers_init(&response_headers, &request->arena);

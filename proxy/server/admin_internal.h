@@ -45,6 +45,7 @@ struct lk_admin_request {
     struct lk_admin *admin;
     struct evhttp_request *http;
     struct lk_arena arena;
+    struct lk_addr remote; /* len 0: a Unix socket */
     struct lk_admin_query query;
     struct evbuffer *body; /* written and not yet handed on */
     unsigned status;

@@ -61,6 +61,19 @@ static void read_params(struct lk_admin_query *query, struct lk_arena *arena, st
     }
 }
 
+/* "http://host/path" is the path: RFC 9112 3.2.2. */
+static struct lk_str origin_form(struct lk_str target)
+{
+    size_t scheme = lk_str_find(target, LK_STR("://"));
+    struct lk_str rest;
+
+    if (lk_str_has_prefix(target, LK_STR("/")) || scheme >= target.len)
+        return target;
+    rest = lk_str_drop(target, scheme + 3);
+    rest = lk_str_drop(rest, lk_str_find_byte(rest, '/'));
+    return rest.len > 0 ? rest : LK_STR("/");
+}
+
 void lk_admin_query_parse(struct lk_admin_query *query, struct lk_arena *arena, struct lk_str target)
 {
     struct lk_str copy = lk_arena_str(arena, target);
@@ -68,6 +81,7 @@ void lk_admin_query_parse(struct lk_admin_query *query, struct lk_arena *arena, 
 
     *query = (struct lk_admin_query){0};
     copy.len = lk_str_find_byte(copy, '#');
+    copy = origin_form(copy);
     question = lk_str_find_byte(copy, '?');
     query->path = lk_str(copy.ptr, question);
     if (question < copy.len)

@@ -20,7 +20,7 @@ struct lk_admin_query {
     size_t count;
 };
 
-/* target: "/stats?filter=x"; a fragment is cut off. Slices lie in the arena. */
+/* target: "/stats?filter=x", or the same behind "http://host"; a fragment is cut off. Slices lie in the arena. */
 void lk_admin_query_parse(struct lk_admin_query *query, struct lk_arena *arena, struct lk_str target);
 /* Adds the fields of a form (application/x-www-form-urlencoded), where '+' is a space. */
 void lk_admin_query_add_form(struct lk_admin_query *query, struct lk_arena *arena, struct lk_str form);

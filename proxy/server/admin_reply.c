@@ -60,6 +60,16 @@ static void read_form(struct lk_admin_request *request)
         lk_admin_query_add_form(&request->query, &request->arena, lk_admin_body(request));
 }
 
+static void read_remote(struct lk_admin_request *request)
+{
+    const struct sockaddr *peer = evhttp_connection_get_addr(evhttp_request_get_connection(request->http));
+
+    if (peer && peer->sa_family == AF_INET)
+        lk_addr_from_sockaddr(&request->remote, peer, sizeof(struct sockaddr_in));
+    else if (peer && peer->sa_family == AF_INET6)
+        lk_addr_from_sockaddr(&request->remote, peer, sizeof(struct sockaddr_in6));
+}
+
 struct lk_admin_request *lk_admin_request_new(struct lk_admin *admin, struct evhttp_request *http)
 {
     struct lk_admin_request *request = lk_calloc(1, sizeof(*request));
@@ -74,6 +84,7 @@ struct lk_admin_request *lk_admin_request_new(struct lk_admin *admin, struct evh
     LK_ASSERT(request->body != NULL);
     lk_arena_init(&request->arena);
     lk_admin_query_parse(&request->query, &request->arena, lk_str_from(evhttp_request_get_uri(http)));
+    read_remote(request);
     read_form(request);
     lk_list_push_back(&admin->requests, &request->node);
     evhttp_connection_set_closecb(evhttp_request_get_connection(http), on_close, request);

@@ -14,6 +14,7 @@
     X(CX_HTTP2_TOTAL, "upstream_cx_http2_total", COUNTER)                                                              \
     X(CX_CONNECT_FAIL, "upstream_cx_connect_fail", COUNTER)                                                            \
     X(CX_CONNECT_TIMEOUT, "upstream_cx_connect_timeout", COUNTER)                                                      \
+    X(CX_ATTEMPTS_EXCEEDED, "upstream_cx_connect_attempts_exceeded", COUNTER)                                          \
     X(CX_IDLE_TIMEOUT, "upstream_cx_idle_timeout", COUNTER)                                                            \
     X(CX_MAX_DURATION, "upstream_cx_max_duration_reached", COUNTER)                                                    \
     X(CX_OVERFLOW, "upstream_cx_overflow", COUNTER)                                                                    \

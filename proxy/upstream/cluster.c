@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* States of addresses that are gone, kept beside those of the present hosts. */
+#define STATES_KEPT 64
+
 struct lk_clusters *lk_clusters_new(const struct lk_clusters_options *options)
 {
     struct lk_clusters *clusters = lk_calloc(1, sizeof(*clusters));
@@ -50,6 +53,9 @@ void lk_clusters_free(struct lk_clusters *clusters)
         cluster_unref(clusters->all[i]);
     if (clusters->dns != NULL)
         lk_dns_free(clusters->dns);
+    for (size_t i = 0; i < clusters->own_dns_count; i++)
+        lk_dns_free(clusters->own_dns[i]);
+    lk_free(clusters->own_dns);
     for (unsigned i = 0; i < clusters->options.loop_count; i++)
         lk_free(clusters->loops[i].views);
     lk_free(clusters->loops);
@@ -126,7 +132,13 @@ static struct lk_dns *dns_of(struct lk_clusters *clusters, const struct lk_clust
                                      .resolver_count = config->dns_resolver_count,
                                      .use_tcp = config->dns_use_tcp,
                                      .no_default_search = config->dns_no_search};
-        return lk_dns_new(clusters->options.main_loop, &own, error);
+        struct lk_dns *dns = lk_dns_new(clusters->options.main_loop, &own, error);
+        if (dns == NULL)
+            return NULL;
+        clusters->own_dns =
+            lk_grow(clusters->own_dns, &clusters->own_dns_cap, clusters->own_dns_count + 1, sizeof(struct lk_dns *));
+        clusters->own_dns[clusters->own_dns_count++] = dns;
+        return dns;
     }
     if (clusters->dns == NULL)
         clusters->dns = lk_dns_new(clusters->options.main_loop, &(struct lk_dns_options){0}, error);
@@ -272,6 +284,27 @@ static void apply_update(struct lk_work *work)
     lk_free(update);
 }
 
+/* The state of addresses that nobody knows any more goes when it begins to outweigh the rest: names behind a large load
+ * balancer bring new addresses for ever. */
+static void prune_states(struct lk_cluster *cluster, const struct lk_host_set *set)
+{
+    if (cluster->states.count <= 2 * set->count + STATES_KEPT)
+        return;
+    struct lk_host_state **stale = lk_calloc(cluster->states.count, sizeof(struct lk_host_state *));
+    size_t count = 0;
+    size_t cursor = 0;
+    for (struct lk_map_slot *slot; (slot = lk_map_next(&cluster->states, &cursor)) != NULL;) {
+        struct lk_host_state *state = slot->value;
+        if (atomic_load_explicit(&state->ref.count, memory_order_acquire) == 1)
+            stale[count++] = state;
+    }
+    for (size_t i = 0; i < count; i++) {
+        lk_map_remove(&cluster->states, addr_key(&stale[i]->addr));
+        lk_host_state_unref(stale[i]);
+    }
+    lk_free(stale);
+}
+
 void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
 {
     struct lk_clusters *clusters = cluster->clusters;
@@ -282,6 +315,7 @@ void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
     pthread_mutex_unlock(&clusters->lock);
     if (old != NULL)
         lk_host_set_unref(old);
+    prune_states(cluster, set);
     if (old != NULL || cluster->config->type != LK_CLUSTER_STATIC)
         count_membership(cluster, set);
     if (!views_exist)

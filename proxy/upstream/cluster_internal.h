@@ -15,7 +15,9 @@ struct lk_clusters {
     struct lk_cluster **all;
     size_t count, cap;
     struct lk_loop_clusters *loops;
-    struct lk_dns *dns;
+    struct lk_dns *dns; /* of the system's resolvers; NULL until a cluster needs it */
+    struct lk_dns **own_dns; /* of clusters with resolvers of their own */
+    size_t own_dns_count, own_dns_cap;
     size_t waiting;
     void (*on_ready)(void *arg);
     void *ready_arg;

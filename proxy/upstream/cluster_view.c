@@ -96,30 +96,38 @@ uint32_t lk_view_slot_active(const struct lk_view_slot *slot)
 
 /* --- endpoint versions ------------------------------------------------------------------------------------------ */
 
-static bool set_has(const struct lk_host_set *set, const struct lk_host_state *state)
+/* Takes the hosts for which wanted(arg, wh) is false off the view, each by drop(). Those callbacks change the map, so it is
+ * walked before the first of them. */
+static void drop_unwanted(struct lk_cluster_view *view, bool (*wanted)(const void *arg, const struct lk_worker_host *wh),
+                          const void *arg, void (*drop)(struct lk_worker_host *wh))
 {
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->hosts[i]->state == state)
-            return true;
+    struct lk_worker_host **unwanted = lk_calloc(view->worker_hosts.count + 1, sizeof(struct lk_worker_host *));
+    size_t count = 0;
+    size_t cursor = 0;
+    for (struct lk_map_slot *slot; (slot = lk_map_next(&view->worker_hosts, &cursor)) != NULL;) {
+        if (!wanted(arg, slot->value))
+            unwanted[count++] = slot->value;
     }
-    return false;
+    for (size_t i = 0; i < count; i++)
+        drop(unwanted[i]);
+    lk_free(unwanted);
+}
+
+static bool is_in(const void *addresses, const struct lk_worker_host *wh)
+{
+    return lk_map_get(addresses, addr_key(&wh->state->addr)) == wh->state;
 }
 
 static void retire_missing(struct lk_cluster_view *view)
 {
-    bool again = true;
-    while (again) {
-        again = false;
-        size_t cursor = 0;
-        for (struct lk_map_slot *slot; (slot = lk_map_next(&view->worker_hosts, &cursor)) != NULL;) {
-            struct lk_worker_host *wh = slot->value;
-            if (set_has(view->set, wh->state))
-                continue;
-            retire(wh); /* changes the map */
-            again = true;
-            break;
-        }
-    }
+    struct lk_map addresses;
+    if (view->worker_hosts.count == 0)
+        return;
+    lk_map_init(&addresses);
+    for (size_t i = 0; i < view->set->count; i++)
+        lk_map_set(&addresses, addr_key(&view->set->hosts[i]->state->addr), view->set->hosts[i]->state);
+    drop_unwanted(view, is_in, &addresses, retire);
+    lk_map_fini(&addresses);
 }
 
 void lk_cluster_view_set_hosts(struct lk_cluster_view *view, struct lk_host_set *set)
@@ -141,23 +149,16 @@ static bool unused(const struct lk_worker_host *wh)
     return wh->refs == 0 && wh->idle_count + wh->busy_count + wh->connecting_count + wh->waiter_count == 0;
 }
 
+static bool still_used(const void *now_ms, const struct lk_worker_host *wh)
+{
+    return !unused(wh) || *(const uint64_t *)now_ms - wh->last_used_ms < wh->view->config->cleanup_interval_ms;
+}
+
 static void cleanup_original_dst(struct lk_timer *timer)
 {
     struct lk_cluster_view *view = LK_CONTAINER_OF(timer, struct lk_cluster_view, cleanup);
     uint64_t now = lk_loop_now_ms(view->loop);
-    bool again = true;
-    while (again) {
-        again = false;
-        size_t cursor = 0;
-        for (struct lk_map_slot *slot; (slot = lk_map_next(&view->worker_hosts, &cursor)) != NULL;) {
-            struct lk_worker_host *wh = slot->value;
-            if (!unused(wh) || now - wh->last_used_ms < view->config->cleanup_interval_ms)
-                continue;
-            worker_host_free(wh);
-            again = true;
-            break;
-        }
-    }
+    drop_unwanted(view, still_used, &now, worker_host_free);
     if (view->worker_hosts.count > 0)
         lk_timer_set(view->loop, timer, view->config->cleanup_interval_ms);
 }

@@ -36,12 +36,13 @@ static uint32_t percent_of(uint32_t part, uint32_t whole, uint32_t factor)
     return percent > 100 ? 100 : (uint32_t)percent;
 }
 
-/* Fills loads with shares of 100 over the priorities; *left is what is still to give. */
-static void give_load(uint32_t *share, uint32_t health, uint32_t normalized, uint32_t *left)
+/* Fills loads with shares of 100 over the priorities; *left is what is still to give, *first the first that takes any. */
+static void give_load(uint32_t *share, uint32_t health, uint32_t normalized, uint32_t *left, uint32_t **first)
 {
-    uint32_t wanted = normalized == 0 ? 0 : (health * 100 + normalized - 1) / normalized;
-    *share = wanted > *left ? *left : wanted;
+    *share = LK_MIN(health * 100 / normalized, *left);
     *left -= *share;
+    if (health > 0 && *first == NULL)
+        *first = share;
 }
 
 static void panic_loads(struct lk_host_view *view)
@@ -66,6 +67,20 @@ static void panic_loads(struct lk_host_view *view)
     }
 }
 
+/* True: every priority has too few healthy hosts to be trusted. */
+static bool find_panic(struct lk_host_view *view, uint32_t panic_percent)
+{
+    bool everywhere = true;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        struct lk_view_priority *priority = &view->priorities[p];
+        uint64_t usable = priority->healthy.count + priority->degraded.count;
+        uint64_t all = priority->all.count;
+        priority->panic = all == 0 ? panic_percent > 0 : 100 * usable < panic_percent * all;
+        everywhere &= priority->panic;
+    }
+    return everywhere;
+}
+
 static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
 {
     uint32_t sum = 0;
@@ -76,26 +91,25 @@ static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
         sum += percent_of(priority->degraded.count, priority->all.count, factor);
     }
     uint32_t normalized = sum > 100 ? 100 : sum;
-    if (normalized == 0) {
+    if (normalized < 100 && find_panic(view, panic_percent)) {
         panic_loads(view);
         return;
     }
+    if (normalized == 0)
+        return; /* no host is fit and panic is off: all loads stay 0 */
     uint32_t left = 100;
+    uint32_t *first = NULL;
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
-        give_load(&priority->load, percent_of(priority->healthy.count, priority->all.count, factor), normalized, &left);
+        give_load(&priority->load, percent_of(priority->healthy.count, priority->all.count, factor), normalized, &left,
+                  &first);
     }
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
         give_load(&priority->degraded_load, percent_of(priority->degraded.count, priority->all.count, factor), normalized,
-                  &left);
+                  &left, &first);
     }
-    for (uint32_t p = 0; p < view->priority_count; p++) {
-        struct lk_view_priority *priority = &view->priorities[p];
-        uint32_t usable = priority->healthy.count + priority->degraded.count;
-        priority->panic =
-            normalized < 100 && priority->all.count > 0 && 100 * usable < panic_percent * priority->all.count;
-    }
+    *first += left; /* what rounding left over */
 }
 
 static void seed_cursors(struct lk_host_view *view)

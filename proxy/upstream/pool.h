@@ -86,7 +86,7 @@ void lk_pool_close(struct lk_worker_host *wh);
 struct lk_upstream_tcp;
 struct lk_upstream_tcp_ops {
     void (*on_connected)(void *owner);
-    /* The connect failed; the connection is already gone. */
+    /* The connect failed and was counted; the owner must still end it by lk_upstream_tcp_close. */
     void (*on_failed)(void *owner, enum lk_reset_reason reason, struct lk_str text);
 };
 struct lk_upstream_tcp {
@@ -99,6 +99,7 @@ struct lk_upstream_tcp {
     uint64_t created_us;
     struct lk_addr local;
     bool connected;
+    bool counted; /* in the stats and the breaker */
     void (*on_gone)(void *owner);
 };
 /* False: circuit breaker is open (OVERFLOW) or the connect failed at once (CONNECTION_FAILURE): *reason. */

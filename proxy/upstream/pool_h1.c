@@ -89,13 +89,22 @@ static void close_conn(struct lk_upstream_conn *uc, bool local)
 static void fail_stream(struct lk_upstream_conn *uc, enum lk_reset_reason reason)
 {
     struct lk_codec_stream *stream = uc->stream;
-    if (stream == NULL)
+    const struct lk_stream_events *events = stream != NULL ? stream->events : NULL;
+    if (events == NULL)
         return;
-    if (stream->events != NULL)
-        stream->events->on_reset(stream, reason);
+    stream->events = NULL; /* told once: the owner may be at its next try already */
+    events->on_reset(stream, reason);
 }
 
 /* --- idle ----------------------------------------------------------------------------------------------------- */
+
+/* Until max_connection_duration. */
+static uint64_t time_left_ms(const struct lk_upstream_conn *uc)
+{
+    uint64_t age_ms = (lk_loop_now_us(uc->wh->view->loop) - uc->created_us) / 1000;
+    uint32_t limit = uc->wh->view->config->max_connection_duration_ms;
+    return age_ms < limit ? limit - age_ms : 0;
+}
 
 void lk_pool_go_idle(struct lk_upstream_conn *uc)
 {
@@ -105,6 +114,8 @@ void lk_pool_go_idle(struct lk_upstream_conn *uc)
     uint32_t learned = lk_idle_learner_limit(uc->wh->state, lk_loop_now_ms(loop));
     if (learned != UINT32_MAX && learned < limit)
         limit = learned;
+    if (config->max_connection_duration_ms > 0)
+        limit = LK_MIN(limit, time_left_ms(uc));
     leave_list(uc);
     enter_list(uc, LK_UC_IDLE);
     uc->idle_since_us = lk_loop_now_us(loop);
@@ -118,19 +129,18 @@ static void on_timer(struct lk_timer *timer)
     struct lk_worker_host *wh = uc->wh;
     if (uc->state == LK_UC_CONNECTING) {
         lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_CONNECT_TIMEOUT);
-        lk_worker_host_ref(wh);
         close_conn(uc, true);
-        while (!lk_list_empty(&wh->waiters)) {
-            struct lk_pool_waiter *waiter = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
-            lk_pool_cancel(waiter);
-            waiter->ops->on_failure(waiter, LK_RESET_CONNECTION_TIMEOUT, lk_str(NULL, 0));
-        }
-        lk_worker_host_unref(wh);
+        lk_pool_fail_waiters(wh, LK_RESET_CONNECTION_TIMEOUT, lk_str(NULL, 0));
         return;
     }
+    const struct lk_cluster_config *config = wh->view->config;
     uint64_t idle_ms = (lk_loop_now_us(wh->view->loop) - uc->idle_since_us) / 1000;
-    bool configured = wh->view->config->idle_timeout_ms > 0 && idle_ms >= wh->view->config->idle_timeout_ms;
-    lk_stats_inc(stats_of(uc), configured ? LK_CLUSTER_CX_IDLE_TIMEOUT : LK_CLUSTER_CX_EARLY_RETIRED);
+    if (config->max_connection_duration_ms > 0 && time_left_ms(uc) == 0)
+        lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_MAX_DURATION);
+    else if (config->idle_timeout_ms > 0 && idle_ms >= config->idle_timeout_ms)
+        lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_IDLE_TIMEOUT);
+    else
+        lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_EARLY_RETIRED);
     close_conn(uc, true);
 }
 
@@ -171,8 +181,7 @@ static bool expired(const struct lk_upstream_conn *uc)
         lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_MAX_REQUESTS);
         return true;
     }
-    uint64_t age_ms = (lk_loop_now_us(uc->wh->view->loop) - uc->created_us) / 1000;
-    if (config->max_connection_duration_ms > 0 && age_ms >= config->max_connection_duration_ms) {
+    if (config->max_connection_duration_ms > 0 && time_left_ms(uc) == 0) {
         lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_MAX_DURATION);
         return true;
     }
@@ -183,16 +192,18 @@ static void on_stream_done(void *owner, struct lk_codec_stream *stream, bool kee
 {
     struct lk_upstream_conn *uc = owner;
     struct lk_worker_host *wh = uc->wh;
-    (void)stream;
-    uc->stream = NULL;
+    bool complete = stream->remote_done && stream->local_done;
+    if (complete || uc->state == LK_UC_CLOSED)
+        uc->stream = NULL;
     if (uc->state == LK_UC_CLOSED)
         return;
     uint32_t hint_s = lk_h1_keep_alive_timeout_s(uc->codec);
     if (hint_s > 0)
-        lk_idle_learner_hint(wh->state, hint_s * 1000, lk_loop_now_ms(wh->view->loop));
+        lk_idle_learner_hint(wh->state, LK_MIN(hint_s, UINT32_MAX / 1000) * 1000, lk_loop_now_ms(wh->view->loop));
     bool reusable = keep_alive && !uc->drain && !wh->retired && !uc->conn.eof && !uc->conn.closed && !uc->conn.failed;
     if (!reusable || expired(uc)) {
-        close_conn(uc, keep_alive);
+        close_conn(uc, !uc->conn.eof); /* with the request in progress, if that was cut short */
+        uc->stream = NULL;
         lk_pool_open_for_waiters(wh);
         return;
     }
@@ -218,10 +229,18 @@ static void on_output(void *owner)
     lk_conn_flush(&uc->conn);
 }
 
+/* The client of an upgraded stream has ended its direction. */
+static void on_output_end(void *owner)
+{
+    struct lk_upstream_conn *uc = owner;
+    lk_conn_shutdown(&uc->conn);
+}
+
 static const struct lk_codec_callbacks codec_callbacks = {
     .on_stream_done = on_stream_done,
     .on_read_pause = on_read_pause,
     .on_output = on_output,
+    .on_output_end = on_output_end,
 };
 
 static size_t on_data(struct lk_conn *conn, struct lk_span data)
@@ -266,6 +285,11 @@ static void on_eof(struct lk_conn *conn)
         bool had_answer = uc->conn.bytes_read > uc->response_start;
         if (had_answer && lk_codec_feed_eof(uc->codec, &error) && uc->stream == NULL)
             return; /* a body that ends with the connection: on_stream_done closed it */
+        if (had_answer && uc->stream != NULL && uc->state != LK_UC_CLOSED) {
+            /* cut off in the middle of a message */
+            lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_PROTOCOL_ERROR);
+            fail_stream(uc, LK_RESET_PROTOCOL_ERROR);
+        }
     }
     if (uc->state != LK_UC_CLOSED)
         conn_lost(uc);
@@ -274,19 +298,10 @@ static void on_eof(struct lk_conn *conn)
 static void connect_failed(struct lk_upstream_conn *uc)
 {
     struct lk_worker_host *wh = uc->wh;
-    struct lk_str text = lk_str_from(lk_conn_failure_text(&uc->conn));
-    lk_worker_host_ref(wh);
+    char buf[LK_FAILURE_TEXT_MAX];
+    struct lk_str text = lk_upstream_failure_text(&uc->conn, buf);
     close_conn(uc, false);
-    /* all of them: nothing says that the next connect would do better, and each has its own retry policy */
-    struct lk_list failed;
-    lk_list_init(&failed);
-    lk_list_splice(&failed, &wh->waiters);
-    while (!lk_list_empty(&failed)) {
-        struct lk_pool_waiter *waiter = LK_LIST_ENTRY(failed.next, struct lk_pool_waiter, node);
-        lk_pool_cancel(waiter);
-        waiter->ops->on_failure(waiter, LK_RESET_CONNECTION_FAILURE, text);
-    }
-    lk_worker_host_unref(wh);
+    lk_pool_fail_waiters(wh, LK_RESET_CONNECTION_FAILURE, text);
 }
 
 static void on_failure(struct lk_conn *conn, enum lk_conn_failure failure)
@@ -310,6 +325,8 @@ static void on_connected(struct lk_conn *conn)
     uc->created_us = lk_loop_now_us(conn->loop);
     lk_pool_go_idle(uc);
     lk_pool_serve_waiters(wh);
+    if (wh->retired && uc->state == LK_UC_IDLE)
+        close_conn(uc, true); /* nobody will ever ask for it */
 }
 
 static void on_drained(struct lk_conn *conn)
@@ -410,19 +427,16 @@ void lk_pool_drain(struct lk_worker_host *wh)
 
 void lk_pool_close(struct lk_worker_host *wh)
 {
-    lk_pool_drain(wh);
     lk_worker_host_ref(wh);
+    /* first, or a connection that goes would make them open others */
+    lk_pool_fail_waiters(wh, LK_RESET_LOCAL, lk_str(NULL, 0));
+    lk_pool_drain(wh);
     while (!lk_list_empty(&wh->connecting))
         close_conn(LK_LIST_ENTRY(wh->connecting.next, struct lk_upstream_conn, node), true);
     while (!lk_list_empty(&wh->busy)) {
         struct lk_upstream_conn *uc = LK_LIST_ENTRY(wh->busy.next, struct lk_upstream_conn, node);
         fail_stream(uc, LK_RESET_LOCAL);
         close_conn(uc, true);
-    }
-    while (!lk_list_empty(&wh->waiters)) {
-        struct lk_pool_waiter *waiter = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
-        lk_pool_cancel(waiter);
-        waiter->ops->on_failure(waiter, LK_RESET_LOCAL, lk_str(NULL, 0));
     }
     lk_worker_host_unref(wh);
 }

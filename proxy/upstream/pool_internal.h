@@ -12,5 +12,7 @@ struct lk_upstream_conn *lk_pool_open_conn(struct lk_worker_host *wh, uint8_t pr
 
 /* A connection came free. */
 void lk_pool_serve_waiters(struct lk_worker_host *wh);
+/* All of them: nothing says that the next connect would do better, and each has its own retry policy. */
+void lk_pool_fail_waiters(struct lk_worker_host *wh, enum lk_reset_reason reason, struct lk_str text);
 /* A connection went away: as many connects under way as there are requests waiting, within the limits. */
 void lk_pool_open_for_waiters(struct lk_worker_host *wh);

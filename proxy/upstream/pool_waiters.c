@@ -11,8 +11,6 @@ static bool may_open(struct lk_worker_host *wh, uint8_t priority)
     return wh->idle_count + wh->busy_count + wh->connecting_count == 0;
 }
 
-
-
 static void hand_over(struct lk_worker_host *wh, struct lk_upstream_conn *uc)
 {
     struct lk_pool_waiter *waiter = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
@@ -38,7 +36,20 @@ void lk_pool_serve_waiters(struct lk_worker_host *wh)
     lk_worker_host_unref(wh);
 }
 
-/* As many connects under way as there are requests waiting, within the limits. */
+void lk_pool_fail_waiters(struct lk_worker_host *wh, enum lk_reset_reason reason, struct lk_str text)
+{
+    struct lk_list failed; /* who comes back while they are told waits anew */
+    lk_list_init(&failed);
+    lk_list_splice(&failed, &wh->waiters);
+    lk_worker_host_ref(wh);
+    while (!lk_list_empty(&failed)) {
+        struct lk_pool_waiter *waiter = LK_LIST_ENTRY(failed.next, struct lk_pool_waiter, node);
+        lk_pool_cancel(waiter);
+        waiter->ops->on_failure(waiter, reason, text);
+    }
+    lk_worker_host_unref(wh);
+}
+
 void lk_pool_open_for_waiters(struct lk_worker_host *wh)
 {
     struct lk_error error;
@@ -47,15 +58,8 @@ void lk_pool_open_for_waiters(struct lk_worker_host *wh)
         if (!may_open(wh, first->priority) || lk_pool_open_conn(wh, first->priority, &error) == NULL)
             break;
     }
-    if (wh->waiter_count > 0 && wh->idle_count + wh->busy_count + wh->connecting_count == 0) {
-        /* nothing will ever come free */
-        struct lk_pool_waiter *first = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
-        lk_pool_cancel(first);
-        lk_worker_host_ref(wh);
-        first->ops->on_failure(first, LK_RESET_CONNECTION_FAILURE, lk_str(NULL, 0));
-        lk_pool_open_for_waiters(wh);
-        lk_worker_host_unref(wh);
-    }
+    if (wh->waiter_count > 0 && wh->idle_count + wh->busy_count + wh->connecting_count == 0)
+        lk_pool_fail_waiters(wh, LK_RESET_CONNECTION_FAILURE, lk_str(NULL, 0)); /* nothing will ever come free */
 }
 
 void lk_pool_waiter_init(struct lk_pool_waiter *waiter, const struct lk_pool_waiter_ops *ops)

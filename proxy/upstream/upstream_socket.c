@@ -3,6 +3,9 @@
 
 #include "proxy/base/mem.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static const struct lk_addr *source_for(const struct lk_bind_config *bind, const struct lk_addr *to)
 {
     if (!bind->set)
@@ -68,4 +71,14 @@ uint64_t lk_upstream_next_id(void)
 {
     static _Atomic uint64_t next = 1;
     return atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+}
+
+struct lk_str lk_upstream_failure_text(const struct lk_conn *conn, char buf[LK_FAILURE_TEXT_MAX])
+{
+    char reason[96];
+    if (conn->failure_text != NULL)
+        return lk_str_from(conn->failure_text);
+    int len = snprintf(buf, LK_FAILURE_TEXT_MAX, "delayed connect error: %s",
+                       strerror_r(conn->error, reason, sizeof(reason)));
+    return lk_str(buf, (size_t)LK_MIN(len, (int)LK_FAILURE_TEXT_MAX - 1));
 }

@@ -12,5 +12,8 @@ void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority);
 /* Counts its end. local: our doing; busy: with a request in progress. */
 void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn, uint64_t created_us,
                              bool connected, bool local, bool busy);
+#define LK_FAILURE_TEXT_MAX 128
+/* Why a connect failed, in Envoy's words: %UPSTREAM_TRANSPORT_FAILURE_REASON%. */
+struct lk_str lk_upstream_failure_text(const struct lk_conn *conn, char buf[LK_FAILURE_TEXT_MAX]);
 /* Ids of connections, unique in the process. */
 uint64_t lk_upstream_next_id(void);

@@ -4,12 +4,17 @@
 #include "proxy/upstream/pool.h"
 #include "proxy/upstream/upstream_socket.h"
 
+#include <string.h>
+
 static void fail(struct lk_upstream_tcp *tcp, enum lk_reset_reason reason)
 {
-    struct lk_str text = lk_str_from(lk_conn_failure_text(&tcp->conn));
+    char buf[LK_FAILURE_TEXT_MAX];
+    struct lk_str text =
+        reason == LK_RESET_CONNECTION_FAILURE ? lk_upstream_failure_text(&tcp->conn, buf) : lk_str(NULL, 0);
     void (*on_failed)(void *owner, enum lk_reset_reason reason, struct lk_str text) = tcp->ops->on_failed;
     void *owner = tcp->owner;
     lk_timer_clear(&tcp->timer);
+    tcp->counted = false;
     lk_upstream_count_close(tcp->wh, 0, &tcp->conn, tcp->created_us, false, reason == LK_RESET_CONNECTION_TIMEOUT, false);
     on_failed(owner, reason, text);
 }
@@ -77,7 +82,10 @@ bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host 
     tcp->created_us = lk_loop_now_us(wh->view->loop);
     lk_timer_init(&tcp->timer, on_timeout);
     lk_upstream_count_open(wh, 0);
+    memset(&tcp->conn, 0, sizeof(tcp->conn));
+    tcp->counted = true;
     if (!lk_upstream_open(&tcp->conn, wh, &connecting_ops, tcp, &error)) {
+        tcp->counted = false;
         lk_upstream_count_close(wh, 0, &tcp->conn, tcp->created_us, false, false, false);
         *reason = LK_RESET_CONNECTION_FAILURE;
         return false;
@@ -96,8 +104,9 @@ static void gone(struct lk_conn *conn)
 void lk_upstream_tcp_close(struct lk_upstream_tcp *tcp, enum lk_close_mode mode, bool remote, void (*on_gone)(void *owner))
 {
     lk_timer_clear(&tcp->timer);
-    if (tcp->connected)
-        lk_upstream_count_close(tcp->wh, 0, &tcp->conn, tcp->created_us, true, !remote, false);
+    if (tcp->counted)
+        lk_upstream_count_close(tcp->wh, 0, &tcp->conn, tcp->created_us, tcp->connected, !remote, false);
+    tcp->counted = false;
     tcp->on_gone = on_gone;
     lk_conn_close(&tcp->conn, mode, gone);
 }

@@ -192,8 +192,7 @@ static void engines(struct lk_decoder *decoder, const Envoy__Config__Bootstrap__
 {
     const Envoy__Config__Core__V3__TypedExtensionConfig *regex = in->default_regex_engine;
 
-    if (regex != NULL &&
-        !lk_any_is(regex->typed_config, &envoy__extensions__regex_engines__v3__google_re2__descriptor))
+    if (regex != NULL && !lk_any_is(regex->typed_config, &envoy__extensions__regex_engines__v3__google_re2__descriptor))
         lk_errors_unsupported(decoder->errors, "default_regex_engine", "the engine '%s' is not supported", regex->name);
 }
 
@@ -208,8 +207,8 @@ struct lk_bootstrap_config *lk_decode_bootstrap(struct lk_decoder *decoder,
     admin(decoder, in->admin, &out->admin);
     lk_decode_runtime(decoder, in->layered_runtime, out);
     stats(decoder, in, out);
-    watchdog(decoder, "watchdogs.main_thread_watchdog", in->watchdogs != NULL ? in->watchdogs->main_thread_watchdog : NULL,
-             &out->main_watchdog);
+    watchdog(decoder, "watchdogs.main_thread_watchdog",
+             in->watchdogs != NULL ? in->watchdogs->main_thread_watchdog : NULL, &out->main_watchdog);
     watchdog(decoder, "watchdogs.worker_watchdog", in->watchdogs != NULL ? in->watchdogs->worker_watchdog : NULL,
              &out->worker_watchdog);
     lk_decode_overload(decoder, in->overload_manager, out);

@@ -17,7 +17,8 @@ static void server_names(struct lk_decoder *decoder, const Envoy__Config__Listen
 
         list[i] = lk_decode_lower(decoder, in->server_names[i]);
         if (star != NULL && (star != in->server_names[i] || star[1] != '.'))
-            lk_errors_add_at(decoder->errors, "server_names", "'%s': a wildcard stands for whole labels in front, as in *.example.com",
+            lk_errors_add_at(decoder->errors, "server_names",
+                             "'%s': a wildcard stands for whole labels in front, as in *.example.com",
                              in->server_names[i]);
     }
     out->server_names = list;

@@ -14,10 +14,20 @@
 #define BUFFER_LIMIT_DEFAULT (1024 * 1024)
 
 static const struct lk_circuit_limits default_limits[2] = {
-    {.max_connections = 1024, .max_pending = 1024, .max_requests = 1024, .max_retries = 3,
-     .max_connection_pools = UINT32_MAX, .budget_percent = 20, .min_retry_concurrency = 3},
-    {.max_connections = 1024, .max_pending = 1024, .max_requests = 1024, .max_retries = 3,
-     .max_connection_pools = UINT32_MAX, .budget_percent = 20, .min_retry_concurrency = 3},
+    {.max_connections = 1024,
+     .max_pending = 1024,
+     .max_requests = 1024,
+     .max_retries = 3,
+     .max_connection_pools = UINT32_MAX,
+     .budget_percent = 20,
+     .min_retry_concurrency = 3},
+    {.max_connections = 1024,
+     .max_pending = 1024,
+     .max_requests = 1024,
+     .max_retries = 3,
+     .max_connection_pools = UINT32_MAX,
+     .budget_percent = 20,
+     .min_retry_concurrency = 3},
 };
 
 static void thresholds(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__CircuitBreakers__Thresholds *in,
@@ -137,7 +147,8 @@ static void discovery_type(struct lk_decoder *decoder, const Envoy__Config__Clus
                           (int)in->type))
         out->type = (enum lk_discovery_type)in->type;
     if (out->type == LK_CLUSTER_EDS)
-        lk_errors_unsupported(decoder->errors, "type", "EDS is not supported: endpoints come from no control plane yet");
+        lk_errors_unsupported(decoder->errors, "type",
+                              "EDS is not supported: endpoints come from no control plane yet");
 }
 
 static void original_dst(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,
@@ -153,8 +164,8 @@ static void original_dst(struct lk_decoder *decoder, const Envoy__Config__Cluste
 
     config = in->original_dst_lb_config;
     out->original_dst_use_header = config->use_http_header;
-    out->original_dst_header = lk_decode_lower(
-        decoder, config->http_header_name[0] != 0 ? config->http_header_name : "x-envoy-original-dst-host");
+    out->original_dst_header = lk_decode_lower(decoder, config->http_header_name[0] != 0 ? config->http_header_name
+                                                                                         : "x-envoy-original-dst-host");
     if (config->http_header_name[0] != 0)
         lk_decode_header_name_ok(decoder, "http_header_name", config->http_header_name, true);
     if (config->upstream_port_override != NULL)
@@ -190,8 +201,8 @@ static void endpoints(struct lk_decoder *decoder, const Envoy__Config__Cluster__
 static void connections(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,
                         struct lk_cluster_config *out)
 {
-    out->connect_timeout_ms = lk_decode_ms(decoder, "connect_timeout", in->connect_timeout, CONNECT_TIMEOUT_DEFAULT_MS,
-                                           LK_DURATION_POSITIVE);
+    out->connect_timeout_ms =
+        lk_decode_ms(decoder, "connect_timeout", in->connect_timeout, CONNECT_TIMEOUT_DEFAULT_MS, LK_DURATION_POSITIVE);
     out->buffer_limit = lk_decode_u32(in->per_connection_buffer_limit_bytes, BUFFER_LIMIT_DEFAULT);
     bind_config(decoder, in->upstream_bind_config, &out->bind);
     if (in->upstream_connection_options != NULL)

@@ -14,8 +14,8 @@ struct lk_dns_defaults {
     bool use_tcp, no_search;
 };
 
-/* Never NULL; of use only when nothing was appended to the errors. Its `arena` field is NULL: who gives the object an arena of
- * its own (a control plane's cluster) sets it. */
+/* Never NULL; of use only when nothing was appended to the errors. Its `arena` field is NULL: who gives the object an
+ * arena of its own (a control plane's cluster) sets it. */
 struct lk_cluster_config *lk_decode_cluster(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in);
 
 /* names: endpoints may be host names (DNS clusters); else they must be addresses. `arena` as above. */

@@ -1,4 +1,5 @@
-/* Name resolution of a cluster: the fields of Cluster and of the DnsCluster extension, and resolver choice. Main thread. */
+/* Name resolution of a cluster: the fields of Cluster and of the DnsCluster extension, and resolver choice. Main
+ * thread. */
 #include "xds/decode/decode_cluster_parts.h"
 
 #include "proxy/base/mem.h"
@@ -48,8 +49,8 @@ void lk_decode_dns_resolver(struct lk_decoder *decoder, const char *field,
     } else if (!lk_any_is(
                    in->typed_config,
                    &envoy__extensions__network__dns_resolver__cares__v3__cares_dns_resolver_config__descriptor)) {
-        lk_errors_unsupported(decoder->errors, "typed_config", "the resolver '%s' is not supported: names are resolved by c-ares",
-                              in->name);
+        lk_errors_unsupported(decoder->errors, "typed_config",
+                              "the resolver '%s' is not supported: names are resolved by c-ares", in->name);
     } else if ((config = lk_decode_unpack(decoder, in->typed_config)) != NULL) {
         *out = (struct lk_dns_defaults){0};
         lk_errors_push(decoder->errors, "typed_config");

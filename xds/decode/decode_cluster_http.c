@@ -23,8 +23,7 @@ static void common_options(struct lk_decoder *decoder, const Envoy__Config__Core
         lk_decode_ms(decoder, "max_connection_duration", in->max_connection_duration, 0, LK_DURATION_ANY);
     out->max_stream_duration_ms =
         lk_decode_ms(decoder, "max_stream_duration", in->max_stream_duration, 0, LK_DURATION_ANY);
-    out->max_requests_per_connection =
-        lk_decode_u32(in->max_requests_per_connection, out->max_requests_per_connection);
+    out->max_requests_per_connection = lk_decode_u32(in->max_requests_per_connection, out->max_requests_per_connection);
     if (in->max_headers_count != NULL)
         out->max_headers_count =
             lk_decode_range(decoder, "max_headers_count", in->max_headers_count->value, 1, UINT32_MAX);
@@ -34,7 +33,8 @@ static void common_options(struct lk_decoder *decoder, const Envoy__Config__Core
     lk_errors_pop(decoder->errors, mark);
 }
 
-static void key_format(struct lk_decoder *decoder, const Envoy__Config__Core__V3__Http1ProtocolOptions__HeaderKeyFormat *in,
+static void key_format(struct lk_decoder *decoder,
+                       const Envoy__Config__Core__V3__Http1ProtocolOptions__HeaderKeyFormat *in,
                        struct lk_cluster_config *out)
 {
     const Envoy__Config__Core__V3__TypedExtensionConfig *formatter = in->stateful_formatter;
@@ -53,8 +53,7 @@ static void key_format(struct lk_decoder *decoder, const Envoy__Config__Core__V3
                                   "the formatter '%s' is not supported", formatter->name);
         break;
     default:
-        lk_errors_add_at(decoder->errors, "header_key_format",
-                         "expected one of proper_case_words, stateful_formatter");
+        lk_errors_add_at(decoder->errors, "header_key_format", "expected one of proper_case_words, stateful_formatter");
         break;
     }
 }
@@ -120,7 +119,8 @@ static void typed_options(struct lk_decoder *decoder,
         lk_errors_pop(decoder->errors, mark);
         break;
     default:
-        lk_errors_add(decoder->errors, "expected one of explicit_http_config, use_downstream_protocol_config, auto_config");
+        lk_errors_add(decoder->errors,
+                      "expected one of explicit_http_config, use_downstream_protocol_config, auto_config");
         break;
     }
 }
@@ -165,6 +165,7 @@ void lk_decode_cluster_http(struct lk_decoder *decoder, const Envoy__Config__Clu
     http1_options(decoder, in->http_protocol_options, out);
     if (in->http2_protocol_options != NULL)
         out->protocol = LK_UPSTREAM_HTTP2;
-    if (in->protocol_selection == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_PROTOCOL_SELECTION__USE_DOWNSTREAM_PROTOCOL)
+    if (in->protocol_selection ==
+        ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_PROTOCOL_SELECTION__USE_DOWNSTREAM_PROTOCOL)
         out->protocol = LK_UPSTREAM_DOWNSTREAM;
 }

@@ -30,8 +30,9 @@ static void least_request(struct lk_decoder *decoder, const Google__Protobuf__UI
 static void locality(const Envoy__Extensions__LoadBalancingPolicies__Common__V3__LocalityLbConfig *in,
                      struct lk_cluster_config *out)
 {
-    if (in != NULL && in->locality_config_specifier_case ==
-                          ENVOY__EXTENSIONS__LOAD_BALANCING_POLICIES__COMMON__V3__LOCALITY_LB_CONFIG__LOCALITY_CONFIG_SPECIFIER_LOCALITY_WEIGHTED_LB_CONFIG)
+    if (in != NULL &&
+        in->locality_config_specifier_case ==
+            ENVOY__EXTENSIONS__LOAD_BALANCING_POLICIES__COMMON__V3__LOCALITY_LB_CONFIG__LOCALITY_CONFIG_SPECIFIER_LOCALITY_WEIGHTED_LB_CONFIG)
         out->locality_weighted = true;
 }
 
@@ -63,7 +64,8 @@ static bool typed_policy(struct lk_decoder *decoder, const Google__Protobuf__Any
         locality(in != NULL ? in->locality_lb_config : NULL, out);
         return true;
     }
-    if (lk_any_is(any, &envoy__extensions__load_balancing_policies__cluster_provided__v3__cluster_provided__descriptor)) {
+    if (lk_any_is(any,
+                  &envoy__extensions__load_balancing_policies__cluster_provided__v3__cluster_provided__descriptor)) {
         out->lb = LK_LB_CLUSTER_PROVIDED;
         return true;
     }

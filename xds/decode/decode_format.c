@@ -11,14 +11,21 @@
 
 #define FORMAT_MAX ((size_t)1 << 20)
 
-const struct lk_format *lk_decode_format(struct lk_decoder *decoder, const char *field, struct lk_str text)
+static struct lk_format *compile(struct lk_decoder *decoder, const char *field, struct lk_str text)
 {
     struct lk_error error;
-    const struct lk_format *format = lk_format_compile(decoder->arena, text, decoder->format_extensions, &error);
+    struct lk_format *format = lk_format_compile(decoder->arena, text, decoder->format_extensions, &error);
 
-    if (format == NULL)
+    if (format == NULL && error.code == LK_ERROR_UNSUPPORTED)
+        lk_errors_unsupported(decoder->errors, field, "%s", error.text);
+    else if (format == NULL)
         lk_errors_add_at(decoder->errors, field, "%s", error.text);
     return format;
+}
+
+const struct lk_format *lk_decode_format(struct lk_decoder *decoder, const char *field, struct lk_str text)
+{
+    return compile(decoder, field, text);
 }
 
 static void json_node(struct lk_decoder *decoder, const Google__Protobuf__Value *in, struct lk_json_format *out);
@@ -65,8 +72,6 @@ static void json_literal(struct lk_decoder *decoder, const Google__Protobuf__Val
 
 static void json_node(struct lk_decoder *decoder, const Google__Protobuf__Value *in, struct lk_json_format *out)
 {
-    struct lk_error error;
-
     switch (in != NULL ? in->kind_case : GOOGLE__PROTOBUF__VALUE__KIND__NOT_SET) {
     case GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE:
         json_object(decoder, in->struct_value, out);
@@ -76,10 +81,7 @@ static void json_node(struct lk_decoder *decoder, const Google__Protobuf__Value 
         break;
     case GOOGLE__PROTOBUF__VALUE__KIND_STRING_VALUE:
         out->kind = LK_JSON_FORMAT_VALUE;
-        out->format = lk_format_compile(decoder->arena, lk_decode_str(decoder, in->string_value),
-                                        decoder->format_extensions, &error);
-        if (out->format == NULL)
-            lk_errors_add(decoder->errors, "%s", error.text);
+        out->format = compile(decoder, NULL, lk_decode_str(decoder, in->string_value));
         break;
     default:
         json_literal(decoder, in, out);

@@ -9,7 +9,8 @@ static void separated_prefix(struct lk_decoder *decoder, struct lk_str path)
 {
     if (path.len < 2 || lk_str_find_byte(path, '?') < path.len || lk_str_find_byte(path, '#') < path.len ||
         path.ptr[path.len - 1] == '/')
-        lk_errors_add_at(decoder->errors, "path_separated_prefix", "must have two bytes, no ? or #, and not end with /");
+        lk_errors_add_at(decoder->errors, "path_separated_prefix",
+                         "must have two bytes, no ? or #, and not end with /");
 }
 
 static void path(struct lk_decoder *decoder, const Envoy__Config__Route__V3__RouteMatch *in, struct lk_route_match *out)

@@ -84,9 +84,9 @@ static void walk_value(struct layers *layers, struct lk_str key, const Google__P
 static void walk(struct layers *layers, struct lk_str prefix, const Google__Protobuf__Struct *in)
 {
     for (size_t i = 0; i < in->n_fields; i++) {
-        struct lk_str key = prefix.len > 0 ? lk_arena_printf(layers->decoder->arena, "%.*s.%s", LK_STR_ARG(prefix),
-                                                             in->fields[i]->key)
-                                           : lk_decode_str(layers->decoder, in->fields[i]->key);
+        struct lk_str key =
+            prefix.len > 0 ? lk_arena_printf(layers->decoder->arena, "%.*s.%s", LK_STR_ARG(prefix), in->fields[i]->key)
+                           : lk_decode_str(layers->decoder, in->fields[i]->key);
 
         walk_value(layers, key, in->fields[i]->value);
     }

@@ -9,7 +9,10 @@ import copy
 
 
 def strict_framing(ours, theirs, _row):
-    """An ambiguity of framing is a 400 and a closed connection, and is never forwarded."""
+    """An ambiguity of framing is a 400 and a closed connection, and is never forwarded; one in an
+    answer of the backend is a 502."""
+    if ours.forwarded() == theirs.forwarded() and ours.statuses()[:1] == [502]:
+        return ours.log[0]["flags"] == "UPE" and ours.statuses()[1:] == theirs.statuses()[1:]
     return (
         bool(ours.responses)
         and ours.responses[-1].status == 400
@@ -40,8 +43,12 @@ def buffer_limits(ours, theirs, row):
 
 
 def safer_keepalive_replay(ours, theirs, _row):
-    """A request lost on a dying kept connection is answered where Envoy says 503 UC."""
-    return 503 in theirs.statuses() and 503 not in ours.statuses() and bool(ours.responses)
+    """An idempotent request lost on a dying kept connection is sent once more: it is answered where
+    Envoy says 503 UC, or, where that connection is lost too, only the backend sees a difference."""
+    if 503 in theirs.statuses() and 503 not in ours.statuses():
+        return bool(ours.responses)
+    once_more = len(ours.upstream) == len(theirs.upstream) + 1
+    return once_more and ours.statuses() == theirs.statuses() and ours.closed == theirs.closed
 
 
 DIFFERENCES = {

@@ -329,8 +329,6 @@ def rows():
             responses=None),
         Row("ten-chunked-answer", "ten", b"GET /raw/chunked HTTP/1.0\r\nHost: test\r\n\r\n"),
         Row("ten-head", "ten", b"HEAD / HTTP/1.0\r\nHost: test\r\n\r\n"),
-        Row("ten-expect", "ten",
-            b"POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx"),
         Row("ten-bad", "ten", b"GET / HTTP/1.0\r\nno colon\r\n\r\n", responses=None),
         Row("server-name-default", "default_name", build("GET", "/"), tag="server_name_and_via"),
         Row("server-name-default-error", "default_name", b"BAD\r\n\r\n", responses=None,

@@ -93,6 +93,10 @@ class Cleaner:
         )
         return TIME.sub("<time>", text)
 
+    def field(self, name, value):
+        """Of a log: flags are a set, whatever their order."""
+        return ",".join(sorted(value.split(","))) if name == "flags" else self.text(value)
+
     def value(self, name, value):
         if name.lower() == "date" and value not in self.sent:
             return "<date>"

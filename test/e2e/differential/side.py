@@ -115,10 +115,10 @@ class Side:
             if mark in line:
                 row, seen = next(turns, (None, None))
                 continue
-            clean = Cleaner(row, self.ports).text
+            clean = Cleaner(row, self.ports).field
             entry = parse_log(line, LOG_FIELDS)
             seen.log.append(
-                {k: clean(v) for k, v in entry.items() if k not in SKIPPED_LOG_FIELDS}
+                {k: clean(k, v) for k, v in entry.items() if k not in SKIPPED_LOG_FIELDS}
             )
 
 

@@ -29,8 +29,8 @@ static void drop(void)
 
 LK_TEST(domain_index, prefers_exact_then_suffix_then_prefix_then_any)
 {
-    static const char *const names[] = {"*", "foo.*", "*.com", "*.bar.com", "*-x.bar.com", "foo.bar.com", "Upper.org",
-                                        "foo.bar.*", NULL};
+    static const char *const names[] = {"*",           "foo.*",     "*.com",     "*.bar.com", "*-x.bar.com",
+                                        "foo.bar.com", "Upper.org", "foo.bar.*", NULL};
 
     fill(names);
     LK_CHECK_STR(find("foo.bar.com"), "foo.bar.com");

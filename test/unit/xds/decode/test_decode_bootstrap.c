@@ -67,7 +67,8 @@ LK_TEST(decode_bootstrap, reads_everything_it_acts_on)
         "layered_runtime: {layers: [{name: s, static_layer: {envoy.resource_limits.listener.l.connection_limit: 7}}]}\n"
         "static_resources:\n"
         "  clusters: [{name: c}]\n"
-        "  listeners: [{name: l, address: {socket_address: {address: 0.0.0.0, port_value: 0}}, filter_chains: [{}]}]\n");
+        "  listeners: [{name: l, address: {socket_address: {address: 0.0.0.0, port_value: 0}}, filter_chains: "
+        "[{}]}]\n");
 
     lk_decode_fixture_clean(&fixture);
     LK_CHECK_LKSTR(config->node.id, "me");
@@ -91,9 +92,9 @@ LK_TEST(decode_bootstrap, reads_everything_it_acts_on)
 
 LK_TEST(decode_bootstrap, flattens_runtime_layers_and_lets_later_ones_win)
 {
-    const struct lk_bootstrap_config *config =
-        decode("{layered_runtime: {layers: [{name: a, static_layer: {x: {y: 1, z: text}, x.w: true, f: {numerator: 3, "
-               "denominator: MILLION}, big: 2.5}}, {name: b, static_layer: {x: {y: 2}}}, {name: c, admin_layer: {}}]}}");
+    const struct lk_bootstrap_config *config = decode(
+        "{layered_runtime: {layers: [{name: a, static_layer: {x: {y: 1, z: text}, x.w: true, f: {numerator: 3, "
+        "denominator: MILLION}, big: 2.5}}, {name: b, static_layer: {x: {y: 2}}}, {name: c, admin_layer: {}}]}}");
 
     lk_decode_fixture_clean(&fixture);
     LK_CHECK_STR(runtime(config, "x.y"), "2");
@@ -114,7 +115,8 @@ LK_TEST(decode_bootstrap, takes_the_connection_limit_from_the_runtime_too)
     end();
 }
 
-#define LISTENER(port) "{name: l, address: {socket_address: {address: 0.0.0.0, port_value: " port "}}, filter_chains: [{}]}"
+#define LISTENER(port)                                                                                                 \
+    "{name: l, address: {socket_address: {address: 0.0.0.0, port_value: " port "}}, filter_chains: [{}]}"
 
 LK_TEST(decode_bootstrap, lets_a_later_listener_of_the_same_name_replace_the_earlier)
 {

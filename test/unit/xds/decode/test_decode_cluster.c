@@ -76,27 +76,28 @@ LK_TEST(decode_cluster, stays_small)
 
 LK_TEST(decode_cluster, reads_sockets_limits_and_http)
 {
-    const struct lk_cluster_config *config = decode(
-        "name: c\n"
-        "alt_stat_name: alt\n"
-        "connect_timeout: 0.25s\n"
-        "lb_policy: LEAST_REQUEST\n"
-        "least_request_lb_config: {choice_count: 3, active_request_bias: {default_value: 0.5, runtime_key: k}}\n"
-        "common_lb_config: {healthy_panic_threshold: {value: 0}, locality_weighted_lb_config: {}}\n"
-        "circuit_breakers: {thresholds: [{priority: HIGH, max_requests: 5}, {max_connections: 6, retry_budget: "
-        "{min_retry_concurrency: 1}}, {max_connections: 99}]}\n"
-        "upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}, extra_source_addresses: [{address: "
-        "{address: '::6', port_value: 0}}]}\n"
-        "upstream_connection_options: {tcp_keepalive: {keepalive_time: 60}}\n"
-        "transport_socket: {name: envoy.transport_sockets.raw_buffer, typed_config: {'@type': "
-        "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}\n"
-        "max_requests_per_connection: 9\n"
-        "typed_extension_protocol_options:\n"
-        "  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n"
-        "    '@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n"
-        "    common_http_protocol_options: {idle_timeout: 30s, max_headers_count: 7}\n"
-        "    explicit_http_config: {http_protocol_options: {enable_trailers: true, header_key_format: "
-        "{proper_case_words: {}}}}\n");
+    const struct lk_cluster_config *config =
+        decode("name: c\n"
+               "alt_stat_name: alt\n"
+               "connect_timeout: 0.25s\n"
+               "lb_policy: LEAST_REQUEST\n"
+               "least_request_lb_config: {choice_count: 3, active_request_bias: {default_value: 0.5, runtime_key: k}}\n"
+               "common_lb_config: {healthy_panic_threshold: {value: 0}, locality_weighted_lb_config: {}}\n"
+               "circuit_breakers: {thresholds: [{priority: HIGH, max_requests: 5}, {max_connections: 6, retry_budget: "
+               "{min_retry_concurrency: 1}}, {max_connections: 99}]}\n"
+               "upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}, extra_source_addresses: "
+               "[{address: "
+               "{address: '::6', port_value: 0}}]}\n"
+               "upstream_connection_options: {tcp_keepalive: {keepalive_time: 60}}\n"
+               "transport_socket: {name: envoy.transport_sockets.raw_buffer, typed_config: {'@type': "
+               "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}\n"
+               "max_requests_per_connection: 9\n"
+               "typed_extension_protocol_options:\n"
+               "  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:\n"
+               "    '@type': type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions\n"
+               "    common_http_protocol_options: {idle_timeout: 30s, max_headers_count: 7}\n"
+               "    explicit_http_config: {http_protocol_options: {enable_trailers: true, header_key_format: "
+               "{proper_case_words: {}}}}\n");
 
     lk_decode_fixture_clean(&fixture);
     LK_CHECK_LKSTR(config->stat_name, "alt");
@@ -152,10 +153,14 @@ LK_TEST(decode_cluster, reads_name_resolution)
 {
     const struct lk_cluster_config *config = decode(
         "{name: c, type: STRICT_DNS, dns_refresh_rate: 10s, dns_failure_refresh_rate: {base_interval: 2s}, dns_jitter: "
-        "1s, respect_dns_ttl: true, dns_lookup_family: V4_PREFERRED, typed_dns_resolver_config: {name: x, typed_config: "
-        "{'@type': type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig, resolvers: "
-        "[{socket_address: {address: 9.9.9.9, port_value: 53}}], dns_resolver_options: {use_tcp_for_dns_lookups: true}}}, "
-        "load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: "
+        "1s, respect_dns_ttl: true, dns_lookup_family: V4_PREFERRED, typed_dns_resolver_config: {name: x, "
+        "typed_config: "
+        "{'@type': type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig, "
+        "resolvers: "
+        "[{socket_address: {address: 9.9.9.9, port_value: 53}}], dns_resolver_options: {use_tcp_for_dns_lookups: "
+        "true}}}, "
+        "load_assignment: {cluster_name: c, endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: "
+        "{address: "
         "foo.example, port_value: 80}}, hostname: h}}]}]}}");
     const struct lk_endpoint *endpoint = &config->endpoints->localities[0].endpoints[0];
 
@@ -200,9 +205,8 @@ LK_TEST(decode_cluster, takes_name_servers_from_the_bootstrap)
 
     lk_decode_fixture_init(&fixture);
     fixture.decoder.dns = &defaults;
-    const struct lk_cluster_config *config =
-        lk_decode_cluster(&fixture.decoder,
-                          lk_decode_fixture_message(&fixture, &envoy__config__cluster__v3__cluster__descriptor,
+    const struct lk_cluster_config *config = lk_decode_cluster(
+        &fixture.decoder, lk_decode_fixture_message(&fixture, &envoy__config__cluster__v3__cluster__descriptor,
                                                     "{name: c, type: STRICT_DNS}"));
 
     LK_CHECK_EQ_PTR(config->dns_resolvers, &server);
@@ -214,9 +218,11 @@ LK_TEST(decode_cluster, takes_the_first_load_balancing_policy_that_is_built)
 {
     const struct lk_cluster_config *config = decode(
         "{name: c, lb_policy: ROUND_ROBIN, load_balancing_policy: {policies: [{typed_extension_config: {name: ring, "
-        "typed_config: {'@type': type.googleapis.com/envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash}}}, "
+        "typed_config: {'@type': "
+        "type.googleapis.com/envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash}}}, "
         "{typed_extension_config: {name: lr, typed_config: {'@type': "
-        "type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest, choice_count: 4}}}, "
+        "type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest, choice_count: "
+        "4}}}, "
         "{typed_extension_config: {name: r, typed_config: {'@type': "
         "type.googleapis.com/envoy.extensions.load_balancing_policies.random.v3.Random}}}]}}");
 

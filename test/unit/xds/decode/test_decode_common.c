@@ -116,7 +116,8 @@ LK_TEST(decode_common, scales_fractions_and_caps_them)
     const ProtobufCMessageDescriptor *desc = &envoy__config__core__v3__runtime_fractional_percent__descriptor;
 
     begin();
-    in = lk_decode_fixture_message(&fixture, desc, "{default_value: {numerator: 5, denominator: TEN_THOUSAND}, runtime_key: k}");
+    in = lk_decode_fixture_message(&fixture, desc,
+                                   "{default_value: {numerator: 5, denominator: TEN_THOUSAND}, runtime_key: k}");
     lk_decode_runtime_fraction(&fixture.decoder, "f", in, &out);
     LK_CHECK_EQ_UINT(out.per_million, 500);
     LK_CHECK_EQ_UINT(out.denominator, 10000);
@@ -167,10 +168,8 @@ LK_TEST(decode_common, keeps_equal_metadata_once)
     struct lk_str path[] = {LK_STR("lane")};
 
     begin();
-    const struct lk_metadata *a =
-        lk_decode_metadata(&fixture.decoder, lk_decode_fixture_message(&fixture, desc, yaml));
-    const struct lk_metadata *b =
-        lk_decode_metadata(&fixture.decoder, lk_decode_fixture_message(&fixture, desc, yaml));
+    const struct lk_metadata *a = lk_decode_metadata(&fixture.decoder, lk_decode_fixture_message(&fixture, desc, yaml));
+    const struct lk_metadata *b = lk_decode_metadata(&fixture.decoder, lk_decode_fixture_message(&fixture, desc, yaml));
     const struct lk_metadata *c = lk_decode_metadata(
         &fixture.decoder, lk_decode_fixture_message(&fixture, desc, "filter_metadata: {envoy.lb: {lane: blue}}"));
 

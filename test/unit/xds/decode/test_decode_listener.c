@@ -15,7 +15,8 @@ static const struct lk_listener_config *decode(const char *yaml)
 {
     lk_decode_fixture_init(&fixture);
     return lk_decode_listener(
-        &fixture.decoder, lk_decode_fixture_message(&fixture, &envoy__config__listener__v3__listener__descriptor, yaml));
+        &fixture.decoder,
+        lk_decode_fixture_message(&fixture, &envoy__config__listener__v3__listener__descriptor, yaml));
 }
 
 static void end(void)
@@ -72,12 +73,13 @@ LK_TEST(decode_listener, reads_addresses_and_options)
 LK_TEST(decode_listener, reads_chains)
 {
     const struct lk_filter_chain_config *chain =
-        decode("{" ADDRESS ", filter_chains: [{name: c, filter_chain_match: {destination_port: 80, prefix_ranges: "
-               "[{address_prefix: 10.0.0.0, prefix_len: 8}], server_names: ['*.Foo.com', bar], transport_protocol: tls, "
-               "application_protocols: [h2], source_type: EXTERNAL, source_ports: [7]}, "
-               "transport_socket_connect_timeout: 2s, filters: [{name: t, typed_config: {'@type': "
-               "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: x, cluster: c}}, "
-               "{name: old}]}]}")
+        decode(
+            "{" ADDRESS ", filter_chains: [{name: c, filter_chain_match: {destination_port: 80, prefix_ranges: "
+            "[{address_prefix: 10.0.0.0, prefix_len: 8}], server_names: ['*.Foo.com', bar], transport_protocol: tls, "
+            "application_protocols: [h2], source_type: EXTERNAL, source_ports: [7]}, "
+            "transport_socket_connect_timeout: 2s, filters: [{name: t, typed_config: {'@type': "
+            "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: x, cluster: c}}, "
+            "{name: old}]}]}")
             ->chains;
 
     lk_decode_fixture_clean(&fixture);

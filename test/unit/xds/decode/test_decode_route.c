@@ -42,30 +42,30 @@ static void mistake(const char *route, const char *path, const char *part)
 
 LK_TEST(decode_route, reads_a_whole_configuration)
 {
-    const struct lk_route_config *config = decode(
-        "name: r\n"
-        "ignore_port_in_host_matching: true\n"
-        "vhost_header: X-Host\n"
-        "most_specific_header_mutations_wins: true\n"
-        "max_direct_response_body_size_bytes: 10\n"
-        "request_headers_to_add: [{header: {key: X-A, value: '%PROTOCOL%'}, append_action: ADD_IF_ABSENT}]\n"
-        "response_headers_to_remove: [X-B]\n"
-        "virtual_hosts:\n"
-        "- name: v\n"
-        "  domains: [a.com, '*.b.com']\n"
-        "  require_tls: EXTERNAL_ONLY\n"
-        "  include_request_attempt_count: true\n"
-        "  retry_policy: {retry_on: 5xx, num_retries: 3}\n"
-        "  typed_per_filter_config:\n"
-        "    f: {'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}\n"
-        "  routes:\n"
-        "  - name: one\n"
-        "    match: {path: /x}\n"
-        "    route: {cluster: c}\n"
-        "    decorator: {operation: op}\n"
-        "    request_body_buffer_limit: 100\n"
-        "  - match: {prefix: /}\n"
-        "    non_forwarding_action: {}\n");
+    const struct lk_route_config *config =
+        decode("name: r\n"
+               "ignore_port_in_host_matching: true\n"
+               "vhost_header: X-Host\n"
+               "most_specific_header_mutations_wins: true\n"
+               "max_direct_response_body_size_bytes: 10\n"
+               "request_headers_to_add: [{header: {key: X-A, value: '%PROTOCOL%'}, append_action: ADD_IF_ABSENT}]\n"
+               "response_headers_to_remove: [X-B]\n"
+               "virtual_hosts:\n"
+               "- name: v\n"
+               "  domains: [a.com, '*.b.com']\n"
+               "  require_tls: EXTERNAL_ONLY\n"
+               "  include_request_attempt_count: true\n"
+               "  retry_policy: {retry_on: 5xx, num_retries: 3}\n"
+               "  typed_per_filter_config:\n"
+               "    f: {'@type': type.googleapis.com/envoy.config.route.v3.FilterConfig, disabled: true}\n"
+               "  routes:\n"
+               "  - name: one\n"
+               "    match: {path: /x}\n"
+               "    route: {cluster: c}\n"
+               "    decorator: {operation: op}\n"
+               "    request_body_buffer_limit: 100\n"
+               "  - match: {prefix: /}\n"
+               "    non_forwarding_action: {}\n");
     const struct lk_virtual_host *host = &config->virtual_hosts[0];
 
     lk_decode_fixture_clean(&fixture);
@@ -96,8 +96,10 @@ LK_TEST(decode_route, reads_conditions)
 {
     const struct lk_route *route = decode_one(
         "{match: {path_separated_prefix: /a, case_sensitive: false, grpc: {}, runtime_fraction: {default_value: "
-        "{numerator: 10}, runtime_key: k}, tls_context: {presented: true}, headers: [{name: X-A, exact_match: v}, {name: "
-        "b, range_match: {start: 1, end: 5}, invert_match: true}, {name: c, present_match: false}, {name: d}, {name: e, "
+        "{numerator: 10}, runtime_key: k}, tls_context: {presented: true}, headers: [{name: X-A, exact_match: v}, "
+        "{name: "
+        "b, range_match: {start: 1, end: 5}, invert_match: true}, {name: c, present_match: false}, {name: d}, {name: "
+        "e, "
         "exact_match: ''}, {name: f, string_match: {contains: XyZ, ignore_case: true}, treat_missing_header_as_empty: "
         "true}], query_parameters: [{name: q, string_match: {safe_regex: {regex: 'a+'}}}]}, route: {cluster: c}}");
     const struct lk_route_match *match = &route->match;
@@ -125,11 +127,14 @@ LK_TEST(decode_route, reads_conditions)
 LK_TEST(decode_route, reads_a_forwarding_action)
 {
     const struct lk_route *route = decode_one(
-        "{match: {prefix: /}, route: {weighted_clusters: {runtime_key_prefix: w, header_name: X-R, clusters: [{name: a, "
+        "{match: {prefix: /}, route: {weighted_clusters: {runtime_key_prefix: w, header_name: X-R, clusters: [{name: "
+        "a, "
         "weight: 30, host_rewrite_literal: h}, {cluster_header: X-C, weight: 70}]}, timeout: 3s, idle_timeout: 0s, "
         "max_stream_duration: {max_stream_duration: 9s, grpc_timeout_header_max: 8s}, cluster_not_found_response_code: "
-        "NOT_FOUND, priority: HIGH, regex_rewrite: {pattern: {regex: '(a)'}, substitution: '\\1'}, host_rewrite_header: "
-        "X-H, append_x_forwarded_host: true, upgrade_configs: [{upgrade_type: WebSocket, enabled: false}], retry_policy: "
+        "NOT_FOUND, priority: HIGH, regex_rewrite: {pattern: {regex: '(a)'}, substitution: '\\1'}, "
+        "host_rewrite_header: "
+        "X-H, append_x_forwarded_host: true, upgrade_configs: [{upgrade_type: WebSocket, enabled: false}], "
+        "retry_policy: "
         "{retry_on: 'reset,typo', per_try_timeout: 1s, retriable_status_codes: [503, 1000], retry_back_off: "
         "{base_interval: 0.1s}, retry_host_predicate: [{name: x, typed_config: {'@type': "
         "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate}}], "
@@ -234,8 +239,8 @@ LK_TEST(decode_route, names_mistakes_in_actions)
             "more than 0");
     mistake(ANY "route: {weighted_clusters: {clusters: [{name: c, cluster_header: d, weight: 1}]}}}",
             "route.weighted_clusters.clusters[0]", "exactly one");
-    mistake(ANY "route: {cluster: c, prefix_rewrite: /a, regex_rewrite: {pattern: {regex: a}}}}",
-            "route.regex_rewrite", "excludes");
+    mistake(ANY "route: {cluster: c, prefix_rewrite: /a, regex_rewrite: {pattern: {regex: a}}}}", "route.regex_rewrite",
+            "excludes");
     mistake(ANY "route: {cluster: c, regex_rewrite: {pattern: {regex: a}, substitution: '\\1'}}}",
             "route.regex_rewrite.substitution", "group 1");
     mistake(ANY "route: {cluster: c, timeout: -1s}}", "route.timeout", "negative");
@@ -296,26 +301,5 @@ LK_TEST(decode_route, warns_that_connect_is_refused)
     decode_one("{match: {connect_matcher: {}}, route: {cluster: c}}");
     lk_decode_fixture_clean(&fixture);
     lk_decode_fixture_warning(&fixture, ROUTE "match.connect_matcher", "never taken");
-    end();
-}
-
-static bool is_c(void *arg, struct lk_str name)
-{
-    (void)arg;
-    return lk_str_eq(name, LK_STR("c"));
-}
-
-LK_TEST(decode_route, checks_that_named_clusters_exist)
-{
-    const struct lk_route_config *config =
-        decode("{virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /a}, route: {cluster: c}}, {match: "
-               "{prefix: /b}, route: {cluster: d}}, {match: {prefix: /c}, route: {weighted_clusters: {clusters: [{name: c, "
-               "weight: 1}, {name: e, weight: 1}]}}}, {match: {prefix: /d}, route: {cluster_header: x}}]}]}");
-
-    lk_decode_fixture_clean(&fixture);
-    lk_route_config_check_clusters(config, is_c, NULL, &fixture.errors);
-    LK_CHECK_EQ_UINT(fixture.errors.count, 2);
-    lk_decode_fixture_mistake(&fixture, "virtual_hosts[0].routes[1].route.cluster", "'d'");
-    lk_decode_fixture_mistake(&fixture, "virtual_hosts[0].routes[2].route.weighted_clusters.clusters[1].name", "'e'");
     end();
 }
