@@ -80,6 +80,11 @@ static const void *config_new(struct lk_filter_context *context, const struct lk
     config->stats = lk_stats_scope_ref(context->stats, &lk_http_stat_block,
                                        lk_str(name, LK_MIN((size_t)len, sizeof(name) - 1)));
     lk_arena_on_free(context->arena, unref_stats, config->stats);
+    len = snprintf(name, sizeof(name), "%.*shttp.%.*s.", LK_STR_ARG(context->listener_stat_prefix),
+                   LK_STR_ARG(config->stat_prefix));
+    config->listener_stats = lk_stats_scope_ref(context->stats, &lk_listener_http_stat_block,
+                                                lk_str(name, LK_MIN((size_t)len, sizeof(name) - 1)));
+    lk_arena_on_free(context->arena, unref_stats, config->listener_stats);
     return lk_typed_end(&decoder) ? config : NULL;
 }
 

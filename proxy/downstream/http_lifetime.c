@@ -128,6 +128,7 @@ struct lk_http_exchange *lk_exchange_new(struct lk_http_conn *hc, struct lk_code
     cs->arena = &stream->arena;
     stream->loop = hc->worker->loop;
     stream->sink = &lk_http_manager_sink;
+    stream->stats = config->stats;
     stream->buffer_limit = lk_session_listener(hc->session)->buffer_limit;
     stream->info.conn = lk_session_info(hc->session);
     stream->info.id = next_stream_id();
@@ -171,13 +172,15 @@ void lk_exchange_touch(struct lk_http_exchange *ex)
 
 static void count_code(struct lk_http_exchange *ex)
 {
-    static const unsigned classes[] = {LK_HTTP_RQ_1XX, LK_HTTP_RQ_2XX, LK_HTTP_RQ_3XX, LK_HTTP_RQ_4XX, LK_HTTP_RQ_5XX};
     struct lk_stats_scope *stats = ex->hc->config->stats;
+    struct lk_stats_scope *listener = ex->hc->config->listener_stats;
     unsigned code = ex->stream.info.response_code;
     if (code < 100 || code >= 600)
         return;
     lk_stats_inc(stats, LK_HTTP_RQ_COMPLETED);
-    lk_stats_inc(stats, classes[code / 100 - 1]);
+    lk_stats_inc(stats, LK_HTTP_RQ_1XX + code / 100 - 1);
+    lk_stats_inc(listener, LK_LISTENER_HTTP_RQ_COMPLETED);
+    lk_stats_inc(listener, LK_LISTENER_HTTP_RQ_1XX + code / 100 - 1);
 }
 
 static void write_log(struct lk_http_exchange *ex)

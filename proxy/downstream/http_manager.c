@@ -241,8 +241,7 @@ static void protocol_error(struct lk_http_conn *hc, const struct lk_codec_error 
         lk_http_conn_close(hc, LK_CLOSE_NOW, true);
         return;
     }
-    if (error->status == 431)
-        lk_stats_inc(hc->config->stats, LK_HTTP_RQ_TOO_LARGE);
+    lk_stats_inc(hc->config->stats, LK_HTTP_RQ_RX_RESET);
     lk_http_conn_bad_request(hc, error->status, lk_status_reason(error->status), lk_str_from(error->details),
                              LK_FLAG_DOWNSTREAM_PROTOCOL_ERROR);
 }

@@ -31,7 +31,8 @@ struct lk_reply_mapper {
 
 struct lk_http_manager_config {
     struct lk_str stat_prefix;
-    struct lk_stats_scope *stats; /* lk_http_stat_block */
+    struct lk_stats_scope *stats;          /* lk_http_stat_block */
+    struct lk_stats_scope *listener_stats; /* lk_listener_http_stat_block */
     enum lk_codec_type codec_type;
     struct lk_route_table *routes;
     struct lk_http_chain_config chain;

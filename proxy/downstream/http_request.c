@@ -102,8 +102,6 @@ void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers
     }
     if (!handle_upgrade(ex, headers))
         return;
-    if (lk_exchange_route(ex) == NULL)
-        lk_stats_inc(hc->config->stats, LK_HTTP_NO_ROUTE);
     ex->chain_started = true;
     lk_http_chain_start(&ex->stream, &hc->config->chain, hc->worker->filter_workers);
     lk_http_chain_request_headers(&ex->stream, end && !ex->cs->upgrade);

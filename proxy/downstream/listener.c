@@ -177,6 +177,7 @@ bool lk_listeners_add(struct lk_listeners *listeners, const struct lk_listener_c
     listeners->all[listeners->count++] = listener;
     context->direction = config->direction;
     context->listener_name = config->name;
+    context->listener_stat_prefix = lk_arena_str(context->arena, lk_str_from(name));
     bool ok = build_filters(listener, context, errors);
     ok &= build_chains(listener, context, errors);
     ok &= index_addresses(listeners, listener, errors);

@@ -32,6 +32,7 @@ struct lk_filter_context {
     bool allow_unknown; /* unknown fields are warnings instead of errors */
     enum lk_traffic_direction direction; /* of the listener */
     struct lk_str listener_name;
+    struct lk_str listener_stat_prefix; /* "listener.0.0.0.0_80." */
     struct lk_admin_pages *admin; /* NULL in validate mode */
 };
 

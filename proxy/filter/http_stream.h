@@ -67,6 +67,7 @@ struct lk_http_stream {
     struct lk_arena arena;
     struct lk_loop *loop;
     const struct lk_http_sink *sink;
+    struct lk_stats_scope *stats; /* of the HTTP manager, lk_http_stat_block; NULL in tests */
     struct lk_stream_info info;
     struct lk_headers *request;
     struct lk_headers *request_trailers;

@@ -207,6 +207,16 @@ static inline enum step scan_blank(struct cursor *c, const char *p)
     return p == c->end ? suspend(c, BLANK, p, p) : scan_value(c, p, p);
 }
 
+static bool has_control(struct lk_str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char byte = (unsigned char)s.ptr[i];
+        if ((byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f)
+            return true;
+    }
+    return false;
+}
+
 static inline enum step scan_name(struct cursor *c, const char *mark, const char *p)
 {
     const char *colon = find_colon(p, c->end);
@@ -218,8 +228,8 @@ static inline enum step scan_name(struct cursor *c, const char *mark, const char
     struct lk_str name = lk_str(mark, (size_t)(colon - mark));
     enum lk_header_id id = lk_header_id_of(name);
     if (id == LK_HEADER_OTHER && !lk_header_name_valid(name)) {
-        if (memchr(name.ptr, 0, name.len) != NULL)
-            return refuse(c, 400, "http1.invalid_characters", "a zero byte in a field name");
+        if (has_control(name))
+            return refuse(c, 400, "http1.invalid_characters", "a control byte in a field name");
         return bad(c, "a field name is a token followed by a colon");
     }
     c->field.name = offset(c, mark);

@@ -326,7 +326,7 @@ static bool retry_response(struct lk_router *router, struct lk_headers *headers)
                                         : LK_RETRY_NO;
     if (verdict == LK_RETRY_YES) {
         lk_timer_clear(&router->per_try);
-        lk_router_charge_code(router, lk_headers_status(headers));
+        lk_router_count_host(router, lk_headers_status(headers));
         lk_upstream_request_cancel(&router->attempt);
         back_off(router);
         return true;
@@ -356,6 +356,7 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
     }
     lk_router_prepare_response(router, headers);
     lk_router_charge_code(router, lk_headers_status(headers));
+    lk_router_count_host(router, lk_headers_status(headers));
     if (end)
         response_complete(router);
     lk_http_respond_headers(router->slot, headers, end);
@@ -475,7 +476,10 @@ static bool choose_cluster(struct lk_router *router)
 enum lk_filter_status lk_router_on_headers(void *self, struct lk_headers *headers, bool end)
 {
     struct lk_router *router = self;
+    struct lk_stats_scope *stats = lk_http_slot_stream(router->slot)->stats;
     router->request = headers;
+    if (stats != NULL)
+        lk_stats_inc(stats, LK_HTTP_RQ_ROUTED_TOTAL);
     if (!choose_cluster(router))
         return LK_FILTER_CONTINUE;
     lk_router_prepare_request(router);

@@ -5,6 +5,7 @@
 #include "proxy/filter/format_eval.h"
 #include "proxy/http/status.h"
 #include "proxy/router/header_mutation.h"
+#include "proxy/router/router_response.h"
 #include "proxy/stats/stat_names.h"
 
 static struct lk_log_event event_of(struct lk_router *router, struct lk_headers *response)
@@ -21,10 +22,15 @@ static void charge(struct lk_router *router, unsigned status)
 {
     if (router->view == NULL)
         return;
-    struct lk_stats_scope *stats = router->view->stats;
-    lk_stats_inc(stats, LK_CLUSTER_RQ_COMPLETED);
-    lk_stats_inc(stats, status >= 500 ? LK_CLUSTER_RQ_5XX : LK_CLUSTER_RQ_4XX);
-    lk_stats_code(stats, LK_CLUSTER_RQ_CODES, status);
+    lk_router_charge_code(router, status);
+}
+
+/* In the stats of the HTTP manager. */
+static void count(struct lk_router *router, unsigned stat)
+{
+    struct lk_stats_scope *stats = lk_http_slot_stream(router->slot)->stats;
+    if (stats != NULL)
+        lk_stats_inc(stats, stat);
 }
 
 static void modify_error(void *arg, struct lk_headers *headers)
@@ -57,6 +63,7 @@ static void answer(struct lk_router *router, unsigned status, struct lk_str body
 
 void lk_router_reply_no_route(struct lk_router *router)
 {
+    count(router, LK_HTTP_NO_ROUTE);
     lk_stream_info_flag(router->info, LK_FLAG_NO_ROUTE_FOUND);
     answer(router, 404, lk_str(NULL, 0), LK_STR("route_not_found"), NULL);
 }
@@ -85,6 +92,7 @@ static void modify_redirect(void *arg, struct lk_headers *headers)
 
 void lk_router_reply_redirect(struct lk_router *router)
 {
+    count(router, LK_HTTP_RQ_DIRECT_RESPONSE); /* rq_redirect is for redirects that the proxy follows itself */
     answer(router, router->route->redirect.code, lk_str(NULL, 0), LK_STR("direct_response"), modify_redirect);
 }
 
@@ -114,11 +122,13 @@ void lk_router_reply_direct(struct lk_router *router)
                    ? lk_json_format_eval(direct->body_format->json, &event, direct->body_format->omit_empty_values)
                    : lk_format_eval(direct->body_format->text, &event, direct->body_format->omit_empty_values);
     }
+    count(router, LK_HTTP_RQ_DIRECT_RESPONSE);
     answer(router, direct->status, body, LK_STR("direct_response"), modify_direct);
 }
 
 void lk_router_reply_no_cluster(struct lk_router *router)
 {
+    count(router, LK_HTTP_NO_CLUSTER);
     lk_stream_info_flag(router->info, LK_FLAG_NO_CLUSTER_FOUND);
     answer(router, router->route->action.cluster_not_found_code, lk_str(NULL, 0), LK_STR("cluster_not_found"), NULL);
 }

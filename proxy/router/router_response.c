@@ -42,16 +42,29 @@ void lk_router_prepare_response(struct lk_router *router, struct lk_headers *hea
     lk_route_mutate_headers(router->route, router->weighted, LK_MUTATE_RESPONSE, headers, &event);
 }
 
+/* The block lists completed, 1xx to 5xx in a row, three times. */
+static void charge_group(struct lk_stats_scope *stats, unsigned completed, unsigned first_class, unsigned codes,
+                         unsigned status)
+{
+    lk_stats_inc(stats, completed);
+    if (status >= 100 && status < 600)
+        lk_stats_inc(stats, first_class + status / 100 - 1);
+    lk_stats_code(stats, codes, status);
+}
+
 void lk_router_charge_code(struct lk_router *router, unsigned status)
 {
-    static const unsigned classes[] = {LK_CLUSTER_RQ_1XX, LK_CLUSTER_RQ_2XX, LK_CLUSTER_RQ_3XX, LK_CLUSTER_RQ_4XX,
-                                       LK_CLUSTER_RQ_5XX};
     struct lk_stats_scope *stats = router->view->stats;
+    charge_group(stats, LK_CLUSTER_RQ_COMPLETED, LK_CLUSTER_RQ_1XX, LK_CLUSTER_RQ_CODES, status);
+    if (router->info->internal_request)
+        charge_group(stats, LK_CLUSTER_INTERNAL_COMPLETED, LK_CLUSTER_INTERNAL_1XX, LK_CLUSTER_INTERNAL_CODES, status);
+    else
+        charge_group(stats, LK_CLUSTER_EXTERNAL_COMPLETED, LK_CLUSTER_EXTERNAL_1XX, LK_CLUSTER_EXTERNAL_CODES, status);
+}
+
+void lk_router_count_host(struct lk_router *router, unsigned status)
+{
     struct lk_worker_host *wh = router->attempt.wh;
-    lk_stats_inc(stats, LK_CLUSTER_RQ_COMPLETED);
-    if (status >= 100 && status < 600)
-        lk_stats_inc(stats, classes[status / 100 - 1]);
-    lk_stats_code(stats, LK_CLUSTER_RQ_CODES, status);
     if (wh != NULL)
         lk_host_count(status >= 500 ? &wh->state->rq_error : &wh->state->rq_success, 1);
 }

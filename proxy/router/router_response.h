@@ -5,8 +5,10 @@
 
 /* x-envoy-upstream-service-time and the route's response header changes. */
 void lk_router_prepare_response(struct lk_router *router, struct lk_headers *headers);
-/* One more answer with this status from the cluster and the host of the present try. */
+/* One more answer with this status from the cluster, by a host or by ourselves. */
 void lk_router_charge_code(struct lk_router *router, unsigned status);
+/* One more answer from the host of the present try. */
+void lk_router_count_host(struct lk_router *router, unsigned status);
 /* The response is complete: its time. */
 void lk_router_count_response(struct lk_router *router);
 /* A try ended without a complete response. */

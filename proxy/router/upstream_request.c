@@ -233,8 +233,6 @@ void lk_upstream_request_cancel(struct lk_upstream_request *request)
         if (request->stream != NULL) {
             struct lk_codec_stream *stream = request->stream;
             request->stream = NULL;
-            if (!stream->remote_done || !stream->local_done)
-                lk_stats_inc(stats_of(request), LK_CLUSTER_RQ_TX_RESET);
             lk_codec_reset(stream, LK_RESET_LOCAL);
         }
         break;

@@ -139,6 +139,7 @@ static void run_page(struct lk_admin_request *request, const struct lk_admin_pag
     } else if (page->mutates && from_other_site(request)) {
         lk_admin_fail(request, 403, LK_STR("A page of another site may not change anything here.\n"));
     } else {
+        request->path = page->path;
         lk_loop_set_activity(loop, page->path);
         page->fn(request, page->arg);
         lk_loop_set_activity(loop, NULL);

@@ -48,6 +48,7 @@ struct lk_admin_request {
     struct lk_addr remote; /* len 0: a Unix socket */
     struct lk_admin_query query;
     struct evbuffer *body; /* written and not yet handed on */
+    const char *path; /* of the page, for the watchdog */
     unsigned status;
     const char *content_type;
     uint64_t start_us;
@@ -55,8 +56,9 @@ struct lk_admin_request {
     uint64_t body_sent;
     bool deferred; /* the page answers later with lk_admin_finish */
     bool handed;   /* the whole reply is libevent's */
-    /* A reply in pieces: appends the next one; false after the last. */
+    /* A reply in pieces: appends the next one, or nothing yet; false after the last. */
     bool (*next)(struct lk_admin_request *request);
+    struct lk_timer again;
     /* The page's own state, in the arena or dropped by its cleanups. */
     void *state;
     /* Runs once the reply has left, or cannot leave any more. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 static void send_piece(struct lk_admin_request *request);
+static void on_again(struct lk_timer *timer);
 
 static void release(struct lk_admin_request *request)
 {
@@ -20,6 +21,7 @@ static void release(struct lk_admin_request *request)
     struct lk_server *server = request->admin->server;
 
     lk_list_remove(&request->node);
+    lk_timer_clear(&request->again);
     evbuffer_free(request->body);
     lk_arena_reset(&request->arena);
     lk_free(request);
@@ -78,6 +80,7 @@ struct lk_admin_request *lk_admin_request_new(struct lk_admin *admin, struct evh
     request->http = http;
     request->status = 200;
     request->content_type = "text/plain; charset=UTF-8";
+    lk_timer_init(&request->again, on_again);
     request->start_us = lk_loop_now_us(admin->server->main_loop);
     request->start_wall_us = lk_clock_wall_us();
     request->body = evbuffer_new();
@@ -177,7 +180,8 @@ static void send_whole(struct lk_admin_request *request)
         char length[24];
 
         snprintf(length, sizeof(length), "%zu", evbuffer_get_length(request->body));
-        evhttp_add_header(evhttp_request_get_output_headers(request->http), "content-length", length);
+        if (!request->next) /* else nobody knows */
+            evhttp_add_header(evhttp_request_get_output_headers(request->http), "content-length", length);
         evbuffer_drain(request->body, evbuffer_get_length(request->body));
     }
     request->handed = true;
@@ -194,24 +198,32 @@ static void on_piece_sent(struct evhttp_connection *conn, void *arg)
     send_piece(request);
 }
 
+static void on_again(struct lk_timer *timer)
+{
+    send_piece(LK_CONTAINER_OF(timer, struct lk_admin_request, again));
+}
+
+/* A piece may be empty while a page still looks for what to show: the loop goes on in between. */
 static void send_piece(struct lk_admin_request *request)
 {
-    bool more = true;
+    struct lk_loop *loop = request->admin->server->main_loop;
+    bool more;
 
-    lk_loop_set_activity(request->admin->server->main_loop, "admin reply");
-    while (more && evbuffer_get_length(request->body) == 0)
-        more = request->next(request);
-    lk_loop_set_activity(request->admin->server->main_loop, NULL);
+    lk_loop_set_activity(loop, request->path);
+    more = request->next(request);
+    lk_loop_set_activity(loop, NULL);
     request->body_sent += evbuffer_get_length(request->body);
-    if (more) {
+    if (more && evbuffer_get_length(request->body) == 0) {
+        lk_timer_set(loop, &request->again, 0);
+    } else if (more) {
         evhttp_send_reply_chunk_with_cb(request->http, request->body, on_piece_sent, request);
-        return;
+    } else {
+        if (evbuffer_get_length(request->body) > 0)
+            evhttp_send_reply_chunk(request->http, request->body);
+        request->handed = true;
+        lk_admin_log(request);
+        evhttp_send_reply_end(request->http);
     }
-    if (evbuffer_get_length(request->body) > 0)
-        evhttp_send_reply_chunk(request->http, request->body);
-    request->handed = true;
-    lk_admin_log(request);
-    evhttp_send_reply_end(request->http);
 }
 
 /* A HEAD has no body to be sent in pieces. */

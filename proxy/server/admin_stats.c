@@ -1,6 +1,9 @@
-/* /stats and /stats/prometheus: what proxy/stats writes, with Envoy's parameters. Main loop. */
+/* /stats and /stats/prometheus: what proxy/stats writes, with Envoy's parameters, in slices. Main loop. */
 #include "proxy/base/mem.h"
 #include "proxy/server/admin_internal.h"
+
+/* How long the main loop may be busy with it at a time. */
+#define SLICE_US 2000
 
 static void write_piece(void *arg, const char *data, size_t len)
 {
@@ -50,36 +53,49 @@ static bool check_buckets(struct lk_admin_request *request, struct lk_str built)
     return false;
 }
 
-typedef bool (*writer_fn)(struct lk_stats *stats, const struct lk_stats_filter *filter, const struct lk_stats_out *out,
-                          struct lk_error *error);
+static bool next_slice(struct lk_admin_request *request)
+{
+    struct lk_stats_out out = {.write = write_piece, .arg = request};
 
-static void write_stats(struct lk_admin_request *request, writer_fn writer, const char *content_type)
+    return lk_stats_dump_next(request->state, &out, SLICE_US);
+}
+
+static void free_dump(void *dump)
+{
+    lk_stats_dump_free(dump);
+}
+
+static void write_stats(struct lk_admin_request *request, enum lk_stats_format format, const char *content_type)
 {
     struct lk_server *server = lk_admin_request_server(request);
     struct lk_stats_filter filter = {.used_only = lk_admin_flag(request, "usedonly"),
                                      .invert = lk_admin_flag(request, "invert_filter")};
-    struct lk_stats_out out = {.write = write_piece, .arg = request};
+    struct lk_stats_dump *dump;
     struct lk_error error;
     bool nothing = false;
 
-    if (writer != lk_stats_write_prometheus && !read_type(request, &filter, &nothing))
+    if (format != LK_STATS_PROMETHEUS && !read_type(request, &filter, &nothing))
         return;
     lk_admin_query(request, "filter", &filter.regex);
     if (nothing)
         filter = (struct lk_stats_filter){.regex = LK_STR("^$")};
-    lk_admin_status(request, 200, content_type);
     lk_server_update_gauges(server);
-    if (writer(server->stats, &filter, &out, &error))
+    dump = lk_stats_dump_new(server->stats, &filter, format, &error);
+    if (!dump) {
+        lk_admin_fail(request, 400, LK_STR("Invalid regex: "));
+        lk_admin_put(request, lk_str_from(error.text));
         return;
-    lk_admin_fail(request, 400, LK_STR("Invalid regex: "));
-    lk_admin_put(request, lk_str_from(error.text));
+    }
+    lk_arena_on_free(&request->arena, free_dump, dump);
+    lk_admin_status(request, 200, content_type);
+    lk_admin_stream(request, next_slice, dump);
 }
 
 static void page_prometheus(struct lk_admin_request *request, void *arg)
 {
     (void)arg;
     if (check_buckets(request, LK_STR("cumulative")))
-        write_stats(request, lk_stats_write_prometheus, "text/plain; version=0.0.4; charset=UTF-8");
+        write_stats(request, LK_STATS_PROMETHEUS, "text/plain; version=0.0.4; charset=UTF-8");
 }
 
 static void page_stats(struct lk_admin_request *request, void *arg)
@@ -98,9 +114,9 @@ static void page_stats(struct lk_admin_request *request, void *arg)
     if (!check_buckets(request, LK_STR("summary")))
         return;
     if (lk_str_eq(format, LK_STR("json")))
-        write_stats(request, lk_stats_write_json, "application/json");
+        write_stats(request, LK_STATS_JSON, "application/json");
     else
-        write_stats(request, lk_stats_write_text, "text/plain; charset=UTF-8");
+        write_stats(request, LK_STATS_TEXT, "text/plain; charset=UTF-8");
 }
 
 static const struct lk_admin_param_help stats_params[] = {

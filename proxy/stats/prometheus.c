@@ -12,17 +12,21 @@
 struct metric {
     struct lk_str name; /* with the envoy_ in front */
     enum lk_stat_kind kind;
-    const struct lk_stat_entry **series;
+    struct lk_stat_entry *series;
     size_t count;
     size_t cap;
 };
 
-struct metrics {
+struct lk_prometheus {
+    struct lk_tags *tags;
     struct lk_arena arena;
     struct lk_map by_key; /* kind letter and name */
     struct metric **all;
     size_t count;
     size_t cap;
+    bool sorted;
+    size_t metric; /* what is written next */
+    size_t at;     /* series of it */
 };
 
 static bool is_metric_char(char c)
@@ -46,7 +50,7 @@ static enum lk_stat_kind metric_kind(const struct lk_stat_entry *entry)
     return kind == LK_STAT_CODES ? LK_STAT_COUNTER : kind;
 }
 
-static struct metric *metric_of(struct metrics *metrics, enum lk_stat_kind kind, struct lk_str stripped)
+static struct metric *metric_of(struct lk_prometheus *metrics, enum lk_stat_kind kind, struct lk_str stripped)
 {
     static const char start[] = "-envoy_";
     char buffer[sizeof(start) + LK_STAT_NAME_MAX];
@@ -72,21 +76,19 @@ static struct metric *metric_of(struct metrics *metrics, enum lk_stat_kind kind,
     return metric;
 }
 
-static void group(struct metrics *metrics, struct lk_tags *tags, const struct lk_stat_entries *entries)
+void lk_prometheus_add(struct lk_prometheus *prometheus, const struct lk_stat_entry *entry)
 {
     char buffer[LK_STAT_NAME_MAX];
+    struct lk_tagged_name tagged;
     struct lk_arena scratch;
+    struct metric *metric;
 
     lk_arena_init(&scratch);
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct lk_stat_entry *entry = &entries->items[i];
-        struct lk_tagged_name tagged = lk_tags_extract(tags, lk_stat_entry_name(entry, buffer), &scratch);
-        struct metric *metric = metric_of(metrics, metric_kind(entry), tagged.name);
-
-        metric->series = lk_grow(metric->series, &metric->cap, metric->count + 1, sizeof(const struct lk_stat_entry *));
-        metric->series[metric->count++] = entry;
-        lk_arena_reset(&scratch);
-    }
+    tagged = lk_tags_extract(prometheus->tags, lk_stat_entry_name(entry, buffer), &scratch);
+    metric = metric_of(prometheus, metric_kind(entry), tagged.name);
+    metric->series = lk_grow(metric->series, &metric->cap, metric->count + 1, sizeof(*metric->series));
+    metric->series[metric->count++] = *entry;
+    lk_arena_reset(&scratch);
 }
 
 /* Counters, then gauges, then histograms, each by name. */
@@ -189,26 +191,71 @@ static const char *type_name(enum lk_stat_kind kind)
     return kind == LK_STAT_HISTOGRAM ? "histogram" : kind == LK_STAT_GAUGE ? "gauge" : "counter";
 }
 
-static void write_metric(const struct metric *metric, struct lk_tags *tags, const struct lk_stats_out *out)
+static void write_type(const struct metric *metric, const struct lk_stats_out *out)
 {
-    char buffer[LK_STAT_NAME_MAX];
-    struct lk_arena scratch;
-
-    lk_arena_init(&scratch);
     lk_stats_put(out, LK_STR("# TYPE "));
     lk_stats_put(out, metric->name);
     lk_stats_putf(out, " %s\n", type_name(metric->kind));
-    for (size_t i = 0; i < metric->count; i++) {
-        const struct lk_stat_entry *entry = metric->series[i];
-        struct lk_tagged_name tagged = lk_tags_extract(tags, lk_stat_entry_name(entry, buffer), &scratch);
-        struct lk_str labels = labels_of(&tagged, &scratch);
+}
 
-        if (metric->kind == LK_STAT_HISTOGRAM)
-            write_histogram(metric, entry, labels, out);
-        else
-            write_value(metric, labels, lk_stat_entry_value(entry), out);
-        lk_arena_reset(&scratch);
+static void write_series(const struct metric *metric, const struct lk_stat_entry *entry, struct lk_tags *tags,
+                         const struct lk_stats_out *out)
+{
+    char buffer[LK_STAT_NAME_MAX];
+    struct lk_tagged_name tagged;
+    struct lk_arena scratch;
+    struct lk_str labels;
+
+    lk_arena_init(&scratch);
+    tagged = lk_tags_extract(tags, lk_stat_entry_name(entry, buffer), &scratch);
+    labels = labels_of(&tagged, &scratch);
+    if (metric->kind == LK_STAT_HISTOGRAM)
+        write_histogram(metric, entry, labels, out);
+    else
+        write_value(metric, labels, lk_stat_entry_value(entry), out);
+    lk_arena_reset(&scratch);
+}
+
+bool lk_prometheus_write(struct lk_prometheus *prometheus, const struct lk_stats_out *out)
+{
+    const struct metric *metric;
+
+    if (!prometheus->sorted && prometheus->count > 0)
+        qsort(prometheus->all, prometheus->count, sizeof(struct metric *), compare_metrics);
+    prometheus->sorted = true;
+    if (prometheus->metric == prometheus->count)
+        return false;
+    metric = prometheus->all[prometheus->metric];
+    if (prometheus->at == 0)
+        write_type(metric, out);
+    write_series(metric, &metric->series[prometheus->at++], prometheus->tags, out);
+    if (prometheus->at == metric->count) {
+        prometheus->metric++;
+        prometheus->at = 0;
     }
+    return true;
+}
+
+struct lk_prometheus *lk_prometheus_new(struct lk_tags *tags)
+{
+    struct lk_prometheus *prometheus = lk_calloc(1, sizeof(*prometheus));
+
+    prometheus->tags = tags;
+    lk_arena_init(&prometheus->arena);
+    lk_map_init(&prometheus->by_key);
+    return prometheus;
+}
+
+void lk_prometheus_free(struct lk_prometheus *prometheus)
+{
+    if (prometheus == NULL)
+        return;
+    for (size_t i = 0; i < prometheus->count; i++)
+        lk_free(prometheus->all[i]->series);
+    lk_free(prometheus->all);
+    lk_map_fini(&prometheus->by_key);
+    lk_arena_reset(&prometheus->arena);
+    lk_free(prometheus);
 }
 
 bool lk_stats_set_tags(struct lk_stats *stats, const struct lk_stats_tag_rule *rules, size_t count, bool use_defaults,
@@ -220,29 +267,5 @@ bool lk_stats_set_tags(struct lk_stats *stats, const struct lk_stats_tag_rule *r
         return false;
     lk_tags_free(stats->tags);
     stats->tags = tags;
-    return true;
-}
-
-bool lk_stats_write_prometheus(struct lk_stats *stats, const struct lk_stats_filter *filter,
-                               const struct lk_stats_out *out, struct lk_error *error)
-{
-    struct lk_stat_entries entries;
-    struct metrics metrics = {0};
-
-    if (!lk_stat_entries_collect(stats, filter, &entries, error))
-        return false;
-    lk_arena_init(&metrics.arena);
-    lk_map_init(&metrics.by_key);
-    group(&metrics, stats->tags, &entries);
-    if (metrics.count > 0)
-        qsort(metrics.all, metrics.count, sizeof(struct metric *), compare_metrics);
-    for (size_t i = 0; i < metrics.count; i++) {
-        write_metric(metrics.all[i], stats->tags, out);
-        lk_free(metrics.all[i]->series);
-    }
-    lk_free(metrics.all);
-    lk_map_fini(&metrics.by_key);
-    lk_arena_reset(&metrics.arena);
-    lk_stat_entries_fini(&entries);
     return true;
 }

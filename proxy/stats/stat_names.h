@@ -66,6 +66,20 @@
     X(RQ_5XX, "upstream_rq_5xx", COUNTER)                                                                              \
     X(RQ_CODES, "upstream_rq", CODES)                                                                                  \
     X(RQ_TIME, "upstream_rq_time", HISTOGRAM)                                                                          \
+    X(EXTERNAL_COMPLETED, "external.upstream_rq_completed", COUNTER)                                                   \
+    X(EXTERNAL_1XX, "external.upstream_rq_1xx", COUNTER)                                                               \
+    X(EXTERNAL_2XX, "external.upstream_rq_2xx", COUNTER)                                                               \
+    X(EXTERNAL_3XX, "external.upstream_rq_3xx", COUNTER)                                                               \
+    X(EXTERNAL_4XX, "external.upstream_rq_4xx", COUNTER)                                                               \
+    X(EXTERNAL_5XX, "external.upstream_rq_5xx", COUNTER)                                                               \
+    X(EXTERNAL_CODES, "external.upstream_rq", CODES)                                                                   \
+    X(INTERNAL_COMPLETED, "internal.upstream_rq_completed", COUNTER)                                                   \
+    X(INTERNAL_1XX, "internal.upstream_rq_1xx", COUNTER)                                                               \
+    X(INTERNAL_2XX, "internal.upstream_rq_2xx", COUNTER)                                                               \
+    X(INTERNAL_3XX, "internal.upstream_rq_3xx", COUNTER)                                                               \
+    X(INTERNAL_4XX, "internal.upstream_rq_4xx", COUNTER)                                                               \
+    X(INTERNAL_5XX, "internal.upstream_rq_5xx", COUNTER)                                                               \
+    X(INTERNAL_CODES, "internal.upstream_rq", CODES)                                                                   \
     X(FLOW_PAUSED, "upstream_flow_control_paused_reading_total", COUNTER)                                              \
     X(FLOW_RESUMED, "upstream_flow_control_resumed_reading_total", COUNTER)                                            \
     X(MEMBERSHIP_CHANGE, "membership_change", COUNTER)                                                                 \
@@ -165,6 +179,15 @@
     X(LF_REMOTE_CLOSE, "downstream_listener_filter_remote_close", COUNTER)                                             \
     X(LF_ERROR, "downstream_listener_filter_error", COUNTER)
 
+/* prefix "listener.<address>.http.<stat_prefix>." */
+#define LK_LISTENER_HTTP_STATS(X)                                                                                      \
+    X(RQ_COMPLETED, "downstream_rq_completed", COUNTER)                                                                \
+    X(RQ_1XX, "downstream_rq_1xx", COUNTER)                                                                            \
+    X(RQ_2XX, "downstream_rq_2xx", COUNTER)                                                                            \
+    X(RQ_3XX, "downstream_rq_3xx", COUNTER)                                                                            \
+    X(RQ_4XX, "downstream_rq_4xx", COUNTER)                                                                            \
+    X(RQ_5XX, "downstream_rq_5xx", COUNTER)
+
 /* prefix "tcp.<stat_prefix>." */
 #define LK_TCP_STATS(X)                                                                                                \
     X(CX_TOTAL, "downstream_cx_total", COUNTER)                                                                        \
@@ -188,6 +211,8 @@ enum { LK_CLUSTER_STATS(LK_STAT_CLUSTER_) LK_CLUSTER_STAT_COUNT };
 enum { LK_HTTP_STATS(LK_STAT_HTTP_) LK_HTTP_STAT_COUNT };
 #define LK_STAT_LISTENER_(id, name, kind) LK_LISTENER_##id,
 enum { LK_LISTENER_STATS(LK_STAT_LISTENER_) LK_LISTENER_STAT_COUNT };
+#define LK_STAT_LISTENER_HTTP_(id, name, kind) LK_LISTENER_HTTP_##id,
+enum { LK_LISTENER_HTTP_STATS(LK_STAT_LISTENER_HTTP_) LK_LISTENER_HTTP_STAT_COUNT };
 #define LK_STAT_TCP_(id, name, kind) LK_TCP_##id,
 enum { LK_TCP_STATS(LK_STAT_TCP_) LK_TCP_STAT_COUNT };
 #undef LK_STAT_ENUM_
@@ -195,4 +220,5 @@ enum { LK_TCP_STATS(LK_STAT_TCP_) LK_TCP_STAT_COUNT };
 extern const struct lk_stat_block lk_cluster_stat_block;
 extern const struct lk_stat_block lk_http_stat_block;
 extern const struct lk_stat_block lk_listener_stat_block;
+extern const struct lk_stat_block lk_listener_http_stat_block;
 extern const struct lk_stat_block lk_tcp_stat_block;

@@ -158,6 +158,18 @@ bool lk_stats_write_json(struct lk_stats *stats, const struct lk_stats_filter *f
 bool lk_stats_write_prometheus(struct lk_stats *stats, const struct lk_stats_filter *filter,
                                const struct lk_stats_out *out, struct lk_error *error);
 
+/*
+ * The same in slices, for a loop that has more to do: tens of thousands of scopes take longer than a loop may be busy.
+ * new: NULL with an error for a bad filter regex. next writes what it can within the budget and is false once everything
+ * is written. Scopes are kept until free.
+ */
+enum lk_stats_format { LK_STATS_TEXT, LK_STATS_JSON, LK_STATS_PROMETHEUS };
+struct lk_stats_dump;
+struct lk_stats_dump *lk_stats_dump_new(struct lk_stats *stats, const struct lk_stats_filter *filter,
+                                        enum lk_stats_format format, struct lk_error *error);
+bool lk_stats_dump_next(struct lk_stats_dump *dump, const struct lk_stats_out *out, uint64_t budget_us);
+void lk_stats_dump_free(struct lk_stats_dump *dump);
+
 /* POST /reset_counters: counters, codes and histograms back to zero, gauges kept. Counting threads are not disturbed
  * and lose nothing: what was counted before is remembered and taken off what is shown. */
 void lk_stats_reset(struct lk_stats *stats);

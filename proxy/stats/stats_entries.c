@@ -1,26 +1,21 @@
 /*
- * The list of stats to show: filtered, in the order of their full names. Names are never built for the whole list: it
- * holds references, since a large proxy has hundreds of thousands of stats. The reading thread.
+ * One stat to show: its name, and which stats of a scope are wanted. Names are built when they are needed and never
+ * kept, since a large proxy has hundreds of thousands of stats. The reading thread.
  */
 #include "proxy/base/mem.h"
 #include "proxy/stats/cells.h"
 #include "proxy/stats/pattern.h"
 #include "proxy/stats/stats_private.h"
 
-struct order {
+struct lk_stat_order {
     const struct lk_stat_block *block;
     uint16_t *indices;
 };
 
-struct collector {
-    struct order *orders;
-    size_t order_count;
-    size_t order_cap;
+/* Where take() stands. */
+struct taking {
+    const struct lk_stat_chooser *chooser;
     struct lk_stat_entries *out;
-    struct lk_pattern *filter; /* NULL: all */
-    bool invert;
-    bool used_only;
-    unsigned kinds;
     const struct lk_stats_scope *scope;
     unsigned index;
 };
@@ -60,14 +55,7 @@ struct lk_str lk_stat_entry_name(const struct lk_stat_entry *entry, char out[LK_
     return lk_str(out, append_own_name(entry, out, len));
 }
 
-static int compare_scopes(const void *a, const void *b)
-{
-    const struct lk_stats_scope *const *left = a;
-    const struct lk_stats_scope *const *right = b;
-
-    return lk_str_cmp((*left)->prefix, (*right)->prefix);
-}
-
+/* Of one scope. */
 static int compare_entries(const void *a, const void *b)
 {
     const struct lk_stat_entry *left = a;
@@ -75,8 +63,6 @@ static int compare_entries(const void *a, const void *b)
     char left_name[LK_STAT_NAME_MAX];
     char right_name[LK_STAT_NAME_MAX];
 
-    if (left->scope != right->scope)
-        return lk_str_cmp(lk_stat_entry_name(left, left_name), lk_stat_entry_name(right, right_name));
     return lk_str_cmp(lk_str(left_name, append_own_name(left, left_name, 0)),
                       lk_str(right_name, append_own_name(right, right_name, 0)));
 }
@@ -89,17 +75,16 @@ static int compare_names(const void *a, const void *b, void *arg)
 }
 
 /* The indices of the block in the order of their names; sorted once for each block met. */
-static const uint16_t *order_of(struct collector *collector, const struct lk_stat_block *block)
+static const uint16_t *order_of(struct lk_stat_chooser *chooser, const struct lk_stat_block *block)
 {
-    struct order *order;
+    struct lk_stat_order *order;
 
-    for (size_t i = 0; i < collector->order_count; i++) {
-        if (collector->orders[i].block == block)
-            return collector->orders[i].indices;
+    for (size_t i = 0; i < chooser->order_count; i++) {
+        if (chooser->orders[i].block == block)
+            return chooser->orders[i].indices;
     }
-    collector->orders =
-        lk_grow(collector->orders, &collector->order_cap, collector->order_count + 1, sizeof(*collector->orders));
-    order = &collector->orders[collector->order_count++];
+    chooser->orders = lk_grow(chooser->orders, &chooser->order_cap, chooser->order_count + 1, sizeof(*chooser->orders));
+    order = &chooser->orders[chooser->order_count++];
     order->block = block;
     order->indices = lk_calloc(block->count, sizeof(*order->indices));
     for (unsigned i = 0; i < block->count; i++)
@@ -148,14 +133,15 @@ static bool is_used(const struct lk_stats_scope *scope, unsigned index)
     return true;
 }
 
-static void take(struct collector *collector, unsigned code)
+static void take(struct taking *taking, unsigned code)
 {
-    struct lk_stat_entries *out = collector->out;
-    struct lk_stat_entry entry = {collector->scope, (uint16_t)collector->index, (uint16_t)code};
+    const struct lk_stat_chooser *chooser = taking->chooser;
+    struct lk_stat_entries *out = taking->out;
+    struct lk_stat_entry entry = {taking->scope, (uint16_t)taking->index, (uint16_t)code};
     char name[LK_STAT_NAME_MAX];
 
-    if (collector->filter != NULL &&
-        lk_pattern_search(collector->filter, lk_stat_entry_name(&entry, name)) == collector->invert)
+    if (chooser->filter != NULL &&
+        lk_pattern_search(chooser->filter, lk_stat_entry_name(&entry, name)) == chooser->invert)
         return;
     out->items = lk_grow(out->items, &out->cap, out->count + 1, sizeof(*out->items));
     out->items[out->count++] = entry;
@@ -164,112 +150,88 @@ static void take(struct collector *collector, unsigned code)
 /* A code that several threads counted is met several times. */
 static void take_code(void *arg, unsigned code, uint64_t value LK_UNUSED)
 {
-    struct collector *collector = arg;
-    const struct lk_stat_entries *out = collector->out;
+    struct taking *taking = arg;
+    const struct lk_stat_entries *out = taking->out;
 
     for (size_t i = out->count; i-- > 0;) {
         const struct lk_stat_entry *entry = &out->items[i];
 
-        if (entry->scope != collector->scope || entry->index != collector->index)
+        if (entry->index != taking->index)
             break;
         if (entry->code == code)
             return;
     }
-    take(collector, code);
+    take(taking, code);
 }
 
-static void take_codes(struct collector *collector)
+static void take_codes(struct taking *taking)
 {
-    const struct lk_stats_scope *scope = collector->scope;
+    const struct lk_stats_scope *scope = taking->scope;
 
     for (unsigned i = 0; i < scope->stats->threads; i++) {
         struct lk_stats_slab *slab = atomic_load_explicit(&scope->slabs[i], memory_order_acquire);
 
         if (slab != NULL)
-            lk_cells_each((void *)(uintptr_t)atomic_load_explicit(&slab->words[collector->index], memory_order_acquire),
-                          take_code, collector);
+            lk_cells_each((void *)(uintptr_t)atomic_load_explicit(&slab->words[taking->index], memory_order_acquire),
+                          take_code, taking);
     }
 }
 
-static bool wants_kind(const struct collector *collector, enum lk_stat_kind kind)
+static bool wants_kind(const struct lk_stat_chooser *chooser, enum lk_stat_kind kind)
 {
     if (kind == LK_STAT_CODES)
         kind = LK_STAT_COUNTER;
-    return collector->kinds == 0 || (collector->kinds & LK_STAT_KIND_BIT(kind));
+    return chooser->kinds & LK_STAT_KIND_BIT(kind);
 }
 
-static void take_scope(struct collector *collector, const struct lk_stats_scope *scope)
+static bool in_order(const struct lk_stat_entries *entries)
 {
-    const uint16_t *order = order_of(collector, scope->block);
+    for (size_t i = 1; i < entries->count; i++) {
+        if (compare_entries(&entries->items[i - 1], &entries->items[i]) > 0)
+            return false;
+    }
+    return true;
+}
 
-    collector->scope = scope;
+void lk_stat_chooser_take(struct lk_stat_chooser *chooser, const struct lk_stats_scope *scope,
+                          struct lk_stat_entries *out)
+{
+    const uint16_t *order = order_of(chooser, scope->block);
+    struct taking taking = {.chooser = chooser, .out = out, .scope = scope};
+    bool has_codes = false;
+
+    out->count = 0;
     for (unsigned i = 0; i < scope->block->count; i++) {
-        collector->index = order[i];
-        if (!wants_kind(collector, scope->block->defs[order[i]].kind))
+        enum lk_stat_kind kind = scope->block->defs[order[i]].kind;
+
+        if (!wants_kind(chooser, kind))
             continue;
-        if (scope->block->defs[order[i]].kind == LK_STAT_CODES)
-            take_codes(collector);
-        else if (!collector->used_only || is_used(scope, order[i]))
-            take(collector, 0);
+        taking.index = order[i];
+        if (kind == LK_STAT_CODES) {
+            has_codes = true;
+            take_codes(&taking);
+        } else if (!chooser->used_only || is_used(scope, order[i])) {
+            take(&taking, 0);
+        }
     }
+    /* only codes have names that are not their block's */
+    if (has_codes && out->count > 1 && !in_order(out))
+        qsort(out->items, out->count, sizeof(*out->items), compare_entries);
 }
 
-static bool in_order(const struct lk_stat_entry *entries, size_t count)
+bool lk_stat_chooser_init(struct lk_stat_chooser *chooser, const struct lk_stats_filter *filter, struct lk_error *error)
 {
-    for (size_t i = 1; i < count; i++) {
-        if (compare_entries(&entries[i - 1], &entries[i]) > 0)
-            return false;
-    }
-    return true;
+    *chooser = (struct lk_stat_chooser){.invert = filter->invert, .used_only = filter->used_only};
+    if (filter->regex.len == 0)
+        return true;
+    chooser->filter = lk_pattern_new(filter->regex, error);
+    return chooser->filter != NULL;
 }
 
-/*
- * Scopes come in the order of their prefixes, so only stats of scopes whose prefixes begin alike ("http.a." and
- * "http.a.rbac.") can be out of order: each such run is sorted for itself.
- */
-static void take_run(struct collector *collector, struct lk_stats_scope *const *scopes, size_t count)
+void lk_stat_chooser_fini(struct lk_stat_chooser *chooser)
 {
-    size_t from = collector->out->count;
-
-    for (size_t i = 0; i < count; i++)
-        take_scope(collector, scopes[i]);
-    if (collector->out->count > from && !in_order(collector->out->items + from, collector->out->count - from))
-        qsort(collector->out->items + from, collector->out->count - from, sizeof(struct lk_stat_entry),
-              compare_entries);
-}
-
-bool lk_stat_entries_collect(struct lk_stats *stats, const struct lk_stats_filter *filter, struct lk_stat_entries *out,
-                             struct lk_error *error)
-{
-    struct collector collector = {
-        .out = out, .invert = filter->invert, .used_only = filter->used_only, .kinds = filter->kinds};
-    struct lk_stats_scope **scopes;
-    size_t count;
-
-    *out = (struct lk_stat_entries){0};
-    if (filter->regex.len > 0) {
-        collector.filter = lk_pattern_new(filter->regex, error);
-        if (collector.filter == NULL)
-            return false;
-    }
-    scopes = lk_stats_scopes(stats, &count);
-    qsort(scopes, count, sizeof(*scopes), compare_scopes);
-    for (size_t i = 0, next; i < count; i = next) {
-        next = i + 1;
-        while (next < count && lk_str_has_prefix(scopes[next]->prefix, scopes[i]->prefix))
-            next++;
-        take_run(&collector, scopes + i, next - i);
-    }
-    for (size_t i = 0; i < collector.order_count; i++)
-        lk_free(collector.orders[i].indices);
-    lk_free(collector.orders);
-    lk_free(scopes);
-    lk_pattern_free(collector.filter);
-    return true;
-}
-
-void lk_stat_entries_fini(struct lk_stat_entries *entries)
-{
-    lk_free(entries->items);
-    *entries = (struct lk_stat_entries){0};
+    for (size_t i = 0; i < chooser->order_count; i++)
+        lk_free(chooser->orders[i].indices);
+    lk_free(chooser->orders);
+    lk_pattern_free(chooser->filter);
 }

@@ -56,10 +56,54 @@ struct lk_stat_entries {
     size_t cap;
 };
 
-/* Every stat that the filter lets pass, in the order of full names. Heap: lk_stat_entries_fini. */
-bool lk_stat_entries_collect(struct lk_stats *stats, const struct lk_stats_filter *filter, struct lk_stat_entries *out,
-                             struct lk_error *error) LK_MUST_CHECK;
-void lk_stat_entries_fini(struct lk_stat_entries *entries);
+struct lk_pattern;
+struct lk_stat_order;
+
+/* Which stats of a scope are wanted. */
+struct lk_stat_chooser {
+    struct lk_pattern *filter; /* NULL: all */
+    bool invert;
+    bool used_only;
+    unsigned kinds;
+    struct lk_stat_order *orders; /* of the blocks met so far */
+    size_t order_count;
+    size_t order_cap;
+};
+bool lk_stat_chooser_init(struct lk_stat_chooser *chooser, const struct lk_stats_filter *filter,
+                          struct lk_error *error) LK_MUST_CHECK;
+void lk_stat_chooser_fini(struct lk_stat_chooser *chooser);
+/* Replaces *out by the wanted stats of the scope, in the order of their names. */
+void lk_stat_chooser_take(struct lk_stat_chooser *chooser, const struct lk_stats_scope *scope,
+                          struct lk_stat_entries *out);
+
+/*
+ * All wanted stats in the order of their full names, one by one. The names of a scope may stand between those of
+ * another whose prefix begins alike, so the scopes at whose names the walk stands are merged. Holds every scope until
+ * free.
+ */
+struct lk_stat_walk;
+struct lk_stat_walk *lk_stat_walk_new(struct lk_stats *stats, const struct lk_stats_filter *filter,
+                                      struct lk_error *error);
+void lk_stat_walk_free(struct lk_stat_walk *walk);
+/* From the beginning, only the kinds of these bits among those of the filter. */
+void lk_stat_walk_start(struct lk_stat_walk *walk, unsigned kinds);
+/* BUSY: nothing found yet, ask again. */
+enum lk_stat_step { LK_STAT_STEP_ENTRY, LK_STAT_STEP_BUSY, LK_STAT_STEP_END };
+enum lk_stat_step lk_stat_walk_next(struct lk_stat_walk *walk, struct lk_stat_entry *entry);
+
+/* stats_write.c: one stat as text or JSON. */
+void lk_stats_text_entry(const struct lk_stat_entry *entry, const struct lk_stats_out *out);
+void lk_stats_json_entry(const struct lk_stat_entry *entry, const struct lk_stats_out *out);
+/* What stands in front of the histograms of a JSON list. */
+void lk_stats_json_quantiles(const struct lk_stats_out *out);
+
+/* prometheus.c: stats are added, then written series by series. */
+struct lk_prometheus;
+struct lk_prometheus *lk_prometheus_new(struct lk_tags *tags);
+void lk_prometheus_free(struct lk_prometheus *prometheus);
+void lk_prometheus_add(struct lk_prometheus *prometheus, const struct lk_stat_entry *entry);
+/* After the last add. False once everything is written. */
+bool lk_prometheus_write(struct lk_prometheus *prometheus, const struct lk_stats_out *out);
 
 /* Adds up a histogram over all threads, since the start. False when it never had a sample. */
 bool lk_stats_histogram_total(const struct lk_stats_scope *scope, unsigned index, struct lk_histogram_sum *out);

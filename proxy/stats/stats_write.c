@@ -1,6 +1,6 @@
 /*
- * /stats as text and as JSON, in Envoy's shapes: counters and gauges first, then histograms as quantiles of the last
- * interval and of all time. The reading thread.
+ * One stat as text and as JSON, in Envoy's shapes: a histogram is shown as quantiles of the last interval and of all
+ * time. The reading thread.
  */
 #include "proxy/base/mem.h"
 #include "proxy/stats/stats_private.h"
@@ -81,23 +81,12 @@ static void write_text_histogram(const struct lk_stat_entry *entry, const struct
     lk_stats_put(out, LK_STR("\n"));
 }
 
-bool lk_stats_write_text(struct lk_stats *stats, const struct lk_stats_filter *filter, const struct lk_stats_out *out,
-                         struct lk_error *error)
+void lk_stats_text_entry(const struct lk_stat_entry *entry, const struct lk_stats_out *out)
 {
-    struct lk_stat_entries entries;
-
-    if (!lk_stat_entries_collect(stats, filter, &entries, error))
-        return false;
-    for (size_t i = 0; i < entries.count; i++) {
-        if (lk_stat_entry_kind(&entries.items[i]) != LK_STAT_HISTOGRAM)
-            write_text_value(&entries.items[i], out);
-    }
-    for (size_t i = 0; i < entries.count; i++) {
-        if (lk_stat_entry_kind(&entries.items[i]) == LK_STAT_HISTOGRAM)
-            write_text_histogram(&entries.items[i], out);
-    }
-    lk_stat_entries_fini(&entries);
-    return true;
+    if (lk_stat_entry_kind(entry) == LK_STAT_HISTOGRAM)
+        write_text_histogram(entry, out);
+    else
+        write_text_value(entry, out);
 }
 
 /* A JSON string with its quotes. Bytes that are not ASCII go through: names are UTF-8 as they came. */
@@ -151,7 +140,7 @@ static void write_json_histogram(const struct lk_stat_entry *entry, const struct
     lk_stats_put(out, LK_STR("]}"));
 }
 
-static void write_json_quantiles(const struct lk_stats_out *out)
+void lk_stats_json_quantiles(const struct lk_stats_out *out)
 {
     lk_stats_put(out, LK_STR("{\"histograms\":{\"supported_quantiles\":["));
     for (unsigned i = 0; i < LK_HISTOGRAM_QUANTILES; i++) {
@@ -162,44 +151,12 @@ static void write_json_quantiles(const struct lk_stats_out *out)
     lk_stats_put(out, LK_STR("],\"computed_quantiles\":["));
 }
 
-static void write_json_histograms(const struct lk_stat_entries *entries, bool first, const struct lk_stats_out *out)
+void lk_stats_json_entry(const struct lk_stat_entry *entry, const struct lk_stats_out *out)
 {
-    bool any = false;
-
-    for (size_t i = 0; i < entries->count; i++) {
-        if (lk_stat_entry_kind(&entries->items[i]) != LK_STAT_HISTOGRAM)
-            continue;
-        if (any || !first)
-            lk_stats_put(out, LK_STR(","));
-        if (!any)
-            write_json_quantiles(out);
-        any = true;
-        write_json_histogram(&entries->items[i], out);
+    if (lk_stat_entry_kind(entry) == LK_STAT_HISTOGRAM) {
+        write_json_histogram(entry, out);
+        return;
     }
-    if (any)
-        lk_stats_put(out, LK_STR("]}}"));
-}
-
-bool lk_stats_write_json(struct lk_stats *stats, const struct lk_stats_filter *filter, const struct lk_stats_out *out,
-                         struct lk_error *error)
-{
-    struct lk_stat_entries entries;
-    bool first = true;
-
-    if (!lk_stat_entries_collect(stats, filter, &entries, error))
-        return false;
-    lk_stats_put(out, LK_STR("{\"stats\":["));
-    for (size_t i = 0; i < entries.count; i++) {
-        if (lk_stat_entry_kind(&entries.items[i]) == LK_STAT_HISTOGRAM)
-            continue;
-        if (!first)
-            lk_stats_put(out, LK_STR(","));
-        first = false;
-        put_json_name(&entries.items[i], out);
-        lk_stats_putf(out, ",\"value\":%" PRIu64 "}", lk_stat_entry_value(&entries.items[i]));
-    }
-    write_json_histograms(&entries, first, out);
-    lk_stats_put(out, LK_STR("]}"));
-    lk_stat_entries_fini(&entries);
-    return true;
+    put_json_name(entry, out);
+    lk_stats_putf(out, ",\"value\":%" PRIu64 "}", lk_stat_entry_value(entry));
 }

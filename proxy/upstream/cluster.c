@@ -262,7 +262,6 @@ static void count_membership(struct lk_cluster *cluster, const struct lk_host_se
     lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_TOTAL, set->count);
     lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_HEALTHY, healthy);
     lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_DEGRADED, degraded);
-    lk_stats_inc(cluster->stats, LK_CLUSTER_MEMBERSHIP_CHANGE);
 }
 
 struct hosts_update {
@@ -316,8 +315,9 @@ void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
     if (old != NULL)
         lk_host_set_unref(old);
     prune_states(cluster, set);
-    if (old != NULL || cluster->config->type != LK_CLUSTER_STATIC)
-        count_membership(cluster, set);
+    count_membership(cluster, set);
+    if (old != NULL || cluster->config->type != LK_CLUSTER_STATIC) /* a count takes memory that an idle cluster saves */
+        lk_stats_inc(cluster->stats, LK_CLUSTER_MEMBERSHIP_CHANGE);
     if (!views_exist)
         return;
     for (unsigned i = 0; i < clusters->options.loop_count; i++) {
