@@ -68,14 +68,17 @@ stage_netns() { need_root; run_pytest test/netns; }
 stage_demo() { need_root; docker/demo.sh; }
 
 stage_fuzz() {
-    local target name
-    build fuzz
+    local source name names=()
+    for source in test/fuzz/fuzz_*.c; do
+        name=${source##*/fuzz_}
+        names+=("${name%.c}")
+    done
+    build fuzz "${names[@]/#/fuzz_}"
     run_ctest fuzz -L fuzz
-    for target in build/fuzz/fuzz/fuzz_*; do
-        name=${target##*/fuzz_}
+    for name in "${names[@]}"; do
         mkdir -p "build/fuzz/found/$name"
-        "$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 \
-            -artifact_prefix="build/fuzz/found/$name-" \
+        "build/fuzz/fuzz/fuzz_$name" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 \
+            -rss_limit_mb=2048 -artifact_prefix="build/fuzz/found/$name-" \
             "build/fuzz/found/$name" "test/fuzz/corpus/$name"
     done
 }

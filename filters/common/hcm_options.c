@@ -216,4 +216,6 @@ void lk_hcm_decode_options(struct lk_decoder *decoder, struct lk_filter_context 
     decode_upgrades(decoder, in, config);
     decode_replies(decoder, in, config);
     config->proxy_100_continue = in->proxy_100_continue;
+    config->log_new_requests = in->flush_access_log_on_new_request ||
+                               (in->access_log_options != NULL && in->access_log_options->flush_access_log_on_new_request);
 }

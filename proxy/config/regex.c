@@ -195,11 +195,11 @@ bool lk_regex_search(const struct lk_regex *regex, struct lk_str subject)
 static struct lk_str group_at(struct lk_str subject, unsigned index)
 {
     const PCRE2_SIZE *spans = pcre2_get_ovector_pointer(memory->data);
-    PCRE2_SIZE from = spans[2 * index];
+    PCRE2_SIZE from = spans[2 * (size_t)index];
 
     if (from == PCRE2_UNSET)
         return (struct lk_str){NULL, 0};
-    return lk_str(subject.ptr + from, spans[2 * index + 1] - from);
+    return lk_str(subject.ptr + from, spans[2 * (size_t)index + 1] - from);
 }
 
 unsigned lk_regex_groups(const struct lk_regex *regex, struct lk_str subject, struct lk_str *groups, unsigned max)
@@ -238,7 +238,7 @@ struct text {
 static void text_add(struct text *text, struct lk_str part)
 {
     text->ptr = lk_grow(text->ptr, &text->cap, text->len + part.len + 1, 1);
-    if (part.len > 0)
+    if (part.ptr != NULL)
         memcpy(text->ptr + text->len, part.ptr, part.len);
     text->len += part.len;
 }

@@ -206,8 +206,8 @@ static bool bracket_char(struct lk_regex_scan *scan, uint32_t *c)
 
 static bool bracket_range(struct lk_regex_scan *scan)
 {
-    uint32_t low;
-    uint32_t high;
+    uint32_t low = 0;
+    uint32_t high = 0;
 
     if (!bracket_char(scan, &low))
         return false;

@@ -145,13 +145,34 @@ static void free_states(struct lk_listener_worker *lw)
     lk_free(lw->filter_states);
 }
 
+/* What is left in the backlog is taken: a close would reset it. Then further clients are refused at once. */
+static void close_source(struct lk_accept_source *source)
+{
+    struct lk_listener *listener = source->lw->listener;
+    while (accept_one(source)) {
+    }
+    for (unsigned i = 0; i < listener->fd_count; i++) {
+        if (listener->fds[i] != source->fd)
+            continue;
+        close(source->fd);
+        listener->fds[i] = -1;
+    }
+}
+
 /* take_rest: an established connection in the backlog must not be reset by the close that follows. */
 static void stop_listener(struct lk_listener_worker *lw, bool take_rest)
 {
+    struct lk_listener *listener = lw->listener;
+    if (lw->sources == NULL)
+        return;
+    /* a socket that workers share is closed by the last one that lets go of it */
+    bool last = atomic_fetch_add(&listener->stopped, 1) + 1 == listener->set->worker_count;
     for (unsigned i = 0; i < lw->source_count; i++) {
         struct lk_accept_source *source = &lw->sources[i];
         while (take_rest && accept_one(source)) {
         }
+        if (take_rest && (last || listener->config->reuse_port))
+            close_source(source);
         lk_timer_clear(&source->pause);
         lk_watch_free(source->watch);
     }

@@ -423,7 +423,7 @@ enum lk_policy_verdict lk_exchange_header_policy(struct lk_http_exchange *ex, st
     add_user_agent(ex, headers);
     /* no transport here proves who the client is, so its word about certificates is not passed on (SANITIZE) */
     remove_if_there(headers, LK_HEADER_X_FORWARDED_CLIENT_CERT);
-    set_request_id(ex, headers);
     add_via(ex, headers);
+    set_request_id(ex, headers);
     return LK_POLICY_PASS;
 }

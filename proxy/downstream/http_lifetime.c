@@ -183,14 +183,10 @@ static void count_code(struct lk_http_exchange *ex)
     lk_stats_inc(listener, LK_LISTENER_HTTP_RQ_1XX + code / 100 - 1);
 }
 
-static void write_log(struct lk_http_exchange *ex)
+void lk_exchange_log(struct lk_http_exchange *ex, const char *type)
 {
     const struct lk_http_manager_config *config = ex->hc->config;
     struct lk_http_stream *stream = &ex->stream;
-    if (ex->logged)
-        return;
-    ex->logged = true;
-    stream->info.end_us = lk_loop_now_us(stream->loop);
     if (config->access_log_count == 0)
         return;
     struct lk_log_event event = {.info = &stream->info,
@@ -199,7 +195,7 @@ static void write_log(struct lk_http_exchange *ex)
                                  .trailers = stream->response_trailers,
                                  .arena = &stream->arena,
                                  .loop = stream->loop,
-                                 .type = "DownstreamEnd"};
+                                 .type = type};
     lk_access_logs_write(config->access_logs, config->access_log_count, &event);
 }
 
@@ -214,7 +210,8 @@ void lk_exchange_end(struct lk_http_exchange *ex)
     lk_timer_clear(&ex->request_deadline);
     lk_timer_clear(&ex->duration);
     count_code(ex);
-    write_log(ex);
+    ex->stream.info.end_us = lk_loop_now_us(ex->stream.loop);
+    lk_exchange_log(ex, "DownstreamEnd");
     lk_stats_dec(stats, LK_HTTP_RQ_ACTIVE);
     if (ex->upgraded)
         lk_stats_dec(stats, LK_HTTP_CX_UPGRADES_ACTIVE);

@@ -246,6 +246,14 @@ static void protocol_error(struct lk_http_conn *hc, const struct lk_codec_error 
                              LK_FLAG_DOWNSTREAM_PROTOCOL_ERROR);
 }
 
+/* Whether a request is only half here. */
+static void note_progress(struct lk_http_conn *hc)
+{
+    struct lk_http_exchange *ex =
+        hc->active > 0 ? LK_LIST_ENTRY(hc->exchanges.next, struct lk_http_exchange, node) : NULL;
+    hc->conn->mid_message = ex != NULL && ex->cs != NULL && !ex->cs->remote_done;
+}
+
 static size_t on_data(struct lk_conn *conn, struct lk_span data)
 {
     struct lk_http_conn *hc = conn->owner;
@@ -257,6 +265,7 @@ static size_t on_data(struct lk_conn *conn, struct lk_span data)
     size_t used = lk_codec_feed(hc->codec, data, &error);
     if (hc->closing)
         return data.len;
+    note_progress(hc);
     if (error.details != NULL) {
         protocol_error(hc, &error);
         return data.len;

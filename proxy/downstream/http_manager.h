@@ -38,6 +38,7 @@ struct lk_http_manager_config {
     struct lk_http_chain_config chain;
     const struct lk_access_log_config *access_logs;
     size_t access_log_count;
+    bool log_new_requests; /* access_log_options.flush_access_log_on_new_request */
     /* addresses and ids */
     bool use_remote_address;
     bool skip_xff_append;

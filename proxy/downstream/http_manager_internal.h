@@ -65,7 +65,6 @@ struct lk_http_exchange {
     bool upgraded;     /* 101 went through */
     bool upgrade_asked;
     bool close_after;  /* the connection ends with this exchange */
-    bool logged;
     bool ended;        /* finished or reset: nothing more happens */
     bool blocked;      /* its filters know that the connection's output is above its watermark */
     bool expect_continue;
@@ -85,6 +84,8 @@ void lk_exchange_without_head(struct lk_http_exchange *ex);
 void lk_exchange_end(struct lk_http_exchange *ex);
 /* Ends an exchange that cannot be answered completely; the connection goes with it on HTTP/1. */
 void lk_exchange_reset(struct lk_http_exchange *ex, enum lk_reset_reason reason);
+/* One line in the access logs. */
+void lk_exchange_log(struct lk_http_exchange *ex, const char *type);
 /* Any sign of life. */
 void lk_exchange_touch(struct lk_http_exchange *ex);
 const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex);

@@ -102,6 +102,10 @@ void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers
     }
     if (!handle_upgrade(ex, headers))
         return;
+    if (hc->config->log_new_requests) {
+        lk_exchange_route(ex);
+        lk_exchange_log(ex, "DownstreamStart");
+    }
     ex->chain_started = true;
     lk_http_chain_start(&ex->stream, &hc->config->chain, hc->worker->filter_workers);
     lk_http_chain_request_headers(&ex->stream, end && !ex->cs->upgrade);

@@ -37,6 +37,7 @@ struct lk_listener {
     unsigned fd_count;
     struct lk_addr *bound; /* as the kernel says, by address */
     atomic_uint connections; /* over all workers */
+    atomic_uint stopped;     /* workers that no longer accept; the last one closes the sockets */
     atomic_bool draining;
 };
 
@@ -50,6 +51,8 @@ struct lk_listeners {
     uint32_t max_connections; /* of the process; 0: no limit */
     atomic_uint connections;
     atomic_bool draining; /* all of them */
+    /* --drain-strategy gradual: the share of answers that end their connection grows over this time; 0: all do */
+    _Atomic uint64_t drain_begin_ms, drain_over_ms;
 };
 
 struct lk_listeners *lk_listeners_new(unsigned worker_count, uint32_t max_connections);

@@ -5,6 +5,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
+#include "proxy/base/rand.h"
 #include "proxy/downstream/acceptor.h"
 #include "proxy/io/sockopt.h"
 
@@ -431,8 +432,13 @@ const struct lk_listener_config *lk_session_listener(const struct lk_session *se
 bool lk_session_draining(const struct lk_session *session)
 {
     const struct lk_listener *listener = session->lw->listener;
-    return atomic_load_explicit(&listener->draining, memory_order_relaxed) ||
-           atomic_load_explicit(&listener->set->draining, memory_order_relaxed);
+    const struct lk_listeners *set = listener->set;
+    if (!atomic_load_explicit(&listener->draining, memory_order_relaxed) &&
+        !atomic_load_explicit(&set->draining, memory_order_relaxed))
+        return false;
+    uint64_t over_ms = atomic_load_explicit(&set->drain_over_ms, memory_order_relaxed);
+    uint64_t begin_ms = atomic_load_explicit(&set->drain_begin_ms, memory_order_relaxed);
+    return over_ms == 0 || lk_rand_below(over_ms) < lk_clock_ms() - begin_ms;
 }
 
 void lk_session_set_terminal(struct lk_session *session, void *terminal)

@@ -333,6 +333,7 @@ static void on_connected(void *owner)
     t->info.upstream.connection_id = t->up.id;
     t->info.upstream.pool_ready_us = lk_loop_now_us(t->loop);
     t->up.conn.high_watermark = t->view->config->buffer_limit;
+    t->up.conn.mid_message = true; /* a stream has no other kind of byte */
     lk_conn_set_owner(&t->up.conn, &up_ops, t);
     touch(t);
     lk_conn_resume(t->down);
@@ -446,6 +447,7 @@ void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *w
     lk_session_set_terminal(session, t);
     lk_stats_inc(t->config->stats, LK_TCP_CX_TOTAL);
     t->down->high_watermark = lk_session_listener(session)->buffer_limit;
+    t->down->mid_message = true;
     lk_conn_set_owner(t->down, &down_ops, t);
     lk_conn_pause(t->down); /* until there is somewhere to put its bytes */
     if (t->config->max_duration_ms > 0)

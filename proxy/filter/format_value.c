@@ -230,7 +230,7 @@ static struct lk_format_value server_name(const struct lk_format_part *part, con
         struct lk_str host = header_value(event->request, LK_STR(":authority"), LK_HEADER_AUTHORITY);
         return text(host.len > 0 ? host : sni);
     }
-    return text(sni);
+    return text(sni.len > 0 ? sni : LK_STR("-"));
 }
 
 static struct lk_format_value hostname(char *scratch)
@@ -445,8 +445,10 @@ struct lk_format_value lk_format_value_of(const struct lk_format_part *part, con
         return flags(info, true, scratch);
     case LK_FORMAT_ROUTE_NAME:
         return text(info->route_name);
-    case LK_FORMAT_STREAM_ID:
-        return number(info->id, scratch);
+    case LK_FORMAT_STREAM_ID: {
+        struct lk_str id = header_value(event->request, LK_STR("x-request-id"), LK_HEADER_X_REQUEST_ID);
+        return id.len > 0 ? text(id) : number(info->id, scratch);
+    }
     case LK_FORMAT_HOSTNAME:
         return hostname(scratch);
     case LK_FORMAT_LOCAL_REPLY_BODY:

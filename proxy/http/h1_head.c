@@ -118,6 +118,10 @@ bool lk_h1_request_head(struct lk_h1_codec *h1, const char *data, const struct l
     if (!lk_h1_target_parse(lk_str(data + head->target, head->target_len), method, h1->options.allow_absolute_url,
                             &target, error))
         return false;
+    if (lk_str_eq(method, LK_STR("CONNECT")) && (head->flags & (LK_H1_HAS_LENGTH | LK_H1_CHUNKED)) != 0) {
+        *error = (struct lk_codec_error){400, "http1.body_disallowed", "a CONNECT request with a body"};
+        return false;
+    }
     struct lk_codec_stream *stream = lk_h1_stream_begin(h1);
     stream->http10 = head->minor == 0;
     stream->is_head = lk_str_eq(method, LK_STR("HEAD"));

@@ -80,6 +80,8 @@ struct lk_conn {
     bool shut_pending : 1; /* shut our direction once output is out */
     bool shut_done : 1;
     bool in_data : 1;           /* on_data is running */
+    bool mid_message : 1;       /* the owner's: more bytes must follow. Reads then go on until EAGAIN even after a short
+                                   one: libevent shows a reset that comes together with data as plain readiness */
     bool offer_wanted : 1;      /* unconsumed input is due for on_data */
     bool transport_changed : 1; /* during on_data: the rest of that input belongs to the new transport */
     uint8_t close_mode;

@@ -159,6 +159,14 @@ static size_t read_transport(struct lk_conn *conn, char *data, size_t cap)
     return 0;
 }
 
+/* After a short read the socket is taken to be empty, unless that would leave the owner waiting for bytes that a reset has
+ * made impossible. */
+static void look_again(struct lk_conn *conn)
+{
+    if ((conn->mid_message || conn->rx_len > 0) && !conn->closing && !conn->eof && !conn->failed)
+        conn->readable = true;
+}
+
 static void read_to_scratch(struct lk_conn *conn)
 {
     struct lk_chunk *scratch = scratch_get(conn->loop);
@@ -181,6 +189,7 @@ static void read_to_scratch(struct lk_conn *conn)
         keep(conn, start + len - left, left);
     else
         drop_rx(conn);
+    look_again(conn);
 }
 
 /* For a long unconsumed tail, which is not copied for every read. */
@@ -200,6 +209,7 @@ static void read_behind_rx(struct lk_conn *conn)
     conn->rx_len += (uint32_t)got;
     rx->used = end + (uint32_t)got;
     offer_kept(conn);
+    look_again(conn);
 }
 
 static bool may_read(const struct lk_conn *conn)

@@ -42,6 +42,7 @@ static void settle(struct lk_router *router)
     router->done = true;
     lk_timer_clear(&router->timeout);
     lk_timer_clear(&router->per_try);
+    lk_timer_clear(&router->try_idle);
     lk_upstream_request_cancel(&router->attempt);
     release_retry(router);
     lk_buf_clear(&router->body);
@@ -58,12 +59,19 @@ static void on_timeout(struct lk_timer *timer)
     bool responding = router->responding;
     settle(router);
     if (!responding) {
-        lk_router_reply_timeout(router, false);
+        lk_router_reply_timeout(router);
     } else {
         lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
         router->info->details = LK_STR("response_timeout");
         lk_http_reset(router->slot, LK_RESET_LOCAL);
     }
+}
+
+static void touch_try(struct lk_router *router)
+{
+    const struct lk_retry_policy *policy = router->retry.policy;
+    if (policy != NULL && policy->per_try_idle_timeout_ms > 0 && !router->done && !router->backing_off)
+        lk_timer_push(router->loop, &router->try_idle, policy->per_try_idle_timeout_ms);
 }
 
 static void arm_per_try(struct lk_router *router)
@@ -263,6 +271,7 @@ static void on_failed(struct lk_upstream_request *attempt, const struct lk_upstr
 {
     struct lk_router *router = attempt->owner;
     lk_timer_clear(&router->per_try);
+    lk_timer_clear(&router->try_idle);
     lk_router_count_failure(router, failure);
     if (router->responding) {
         settle(router);
@@ -278,15 +287,12 @@ static void on_failed(struct lk_upstream_request *attempt, const struct lk_upstr
     lk_router_reply_reset(router, failure->reason, failure->text);
 }
 
-static void on_try_timer(struct lk_timer *timer)
+/* The present try took too long: the next one, or the answer. */
+static void give_up_try(struct lk_router *router, bool idle)
 {
-    struct lk_router *router = LK_CONTAINER_OF(timer, struct lk_router, per_try);
-    if (router->backing_off) {
-        router->backing_off = false;
-        start_try(router, false);
-        return;
-    }
-    lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_PER_TRY_TIMEOUT);
+    lk_timer_clear(&router->per_try);
+    lk_timer_clear(&router->try_idle);
+    lk_stats_inc(stats_of(router), idle ? LK_CLUSTER_RQ_PER_TRY_IDLE_TIMEOUT : LK_CLUSTER_RQ_PER_TRY_TIMEOUT);
     if (router->attempt.wh != NULL)
         lk_host_count(&router->attempt.wh->state->rq_timeout, 1);
     struct lk_upstream_failure failure = {.reason = LK_RESET_LOCAL, .progress = LK_PROGRESS_UNKNOWN};
@@ -294,7 +300,32 @@ static void on_try_timer(struct lk_timer *timer)
     if (try_again(router, &failure))
         return;
     settle(router);
-    lk_router_reply_timeout(router, true);
+    lk_router_reply_try_timeout(router, idle);
+}
+
+static void on_try_timer(struct lk_timer *timer)
+{
+    struct lk_router *router = LK_CONTAINER_OF(timer, struct lk_router, per_try);
+    if (!router->backing_off) {
+        give_up_try(router, false);
+        return;
+    }
+    router->backing_off = false;
+    start_try(router, false);
+}
+
+static void on_try_idle(struct lk_timer *timer)
+{
+    struct lk_router *router = LK_CONTAINER_OF(timer, struct lk_router, try_idle);
+    if (!router->responding) {
+        give_up_try(router, true);
+        return;
+    }
+    lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_PER_TRY_IDLE_TIMEOUT);
+    settle(router);
+    lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
+    router->info->details = LK_STR("upstream_per_try_idle_timeout");
+    lk_http_reset(router->slot, LK_RESET_LOCAL);
 }
 
 /* --- responses ------------------------------------------------------------------------------------------------ */
@@ -326,6 +357,7 @@ static bool retry_response(struct lk_router *router, struct lk_headers *headers)
                                         : LK_RETRY_NO;
     if (verdict == LK_RETRY_YES) {
         lk_timer_clear(&router->per_try);
+        lk_timer_clear(&router->try_idle);
         lk_router_count_host(router, lk_headers_status(headers));
         lk_upstream_request_cancel(&router->attempt);
         back_off(router);
@@ -341,6 +373,7 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
 {
     struct lk_router *router = attempt->owner;
     router->info->upstream.first_rx_us = lk_loop_now_us(router->loop);
+    touch_try(router);
     if (retry_response(router, headers))
         return;
     lk_timer_clear(&router->per_try);
@@ -365,6 +398,7 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
 static void on_data(struct lk_upstream_request *attempt, struct lk_span data, bool end)
 {
     struct lk_router *router = attempt->owner;
+    touch_try(router);
     if (end)
         response_complete(router);
     lk_http_respond_data(router->slot, data, end);
@@ -425,8 +459,10 @@ static void start_try(struct lk_router *router, bool fresh)
     lk_router_note_host(router, wh);
     lk_upstream_request_start(&router->attempt, &attempt_ops, router, lk_http_arena(router->slot), wh,
                               router->priority, !router->idempotent, fresh);
-    if (!router->done)
+    if (!router->done) {
         arm_per_try(router);
+        touch_try(router);
+    }
 }
 
 struct lk_router *lk_router_new(struct lk_http_slot *slot, const struct lk_router_config *config)
@@ -440,6 +476,7 @@ struct lk_router *lk_router_new(struct lk_http_slot *slot, const struct lk_route
     lk_buf_init(&router->body, lk_loop_pool(router->loop));
     lk_timer_init(&router->timeout, on_timeout);
     lk_timer_init(&router->per_try, on_try_timer);
+    lk_timer_init(&router->try_idle, on_try_idle);
     return router;
 }
 

@@ -56,6 +56,7 @@ struct lk_router {
     uint32_t timeout_ms, per_try_timeout_ms;
     uint64_t complete_us;    /* when request_done was set */
     struct lk_timer timeout;
+    struct lk_timer try_idle; /* per_try_idle_timeout: since the try's last sign of life */
     struct lk_timer per_try; /* per-try timeout, or the back-off before the next try */
     bool backing_off;
     bool avoid_canary;

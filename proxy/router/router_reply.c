@@ -161,12 +161,21 @@ void lk_router_reply_not_upgraded(struct lk_router *router, const struct lk_head
            modify_not_upgraded);
 }
 
-void lk_router_reply_timeout(struct lk_router *router, bool per_try)
+static void reply_timeout(struct lk_router *router, struct lk_str details)
 {
     lk_stream_info_flag(router->info, LK_FLAG_UPSTREAM_REQUEST_TIMEOUT);
     charge(router, 504);
-    answer(router, 504, LK_STR("upstream request timeout"),
-           per_try ? LK_STR("upstream_per_try_timeout") : LK_STR("response_timeout"), modify_error);
+    answer(router, 504, LK_STR("upstream request timeout"), details, modify_error);
+}
+
+void lk_router_reply_timeout(struct lk_router *router)
+{
+    reply_timeout(router, LK_STR("response_timeout"));
+}
+
+void lk_router_reply_try_timeout(struct lk_router *router, bool idle)
+{
+    reply_timeout(router, idle ? LK_STR("upstream_per_try_idle_timeout") : LK_STR("upstream_per_try_timeout"));
 }
 
 void lk_router_flag_reset(struct lk_stream_info *info, enum lk_reset_reason reason)

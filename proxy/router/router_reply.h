@@ -10,7 +10,8 @@ void lk_router_reply_no_cluster(struct lk_router *router);
 void lk_router_reply_no_healthy_host(struct lk_router *router);
 /* The upstream answered an upgrade with success, but did not switch. */
 void lk_router_reply_not_upgraded(struct lk_router *router, const struct lk_headers *response);
-void lk_router_reply_timeout(struct lk_router *router, bool per_try);
+void lk_router_reply_timeout(struct lk_router *router);
+void lk_router_reply_try_timeout(struct lk_router *router, bool idle);
 /* The last try failed before a response began. */
 void lk_router_reply_reset(struct lk_router *router, enum lk_reset_reason reason, struct lk_str transport_text);
 /* Flags the stream for a reset reason. */

@@ -48,7 +48,7 @@ struct lk_admin_request {
     struct lk_addr remote; /* len 0: a Unix socket */
     struct lk_admin_query query;
     struct evbuffer *body; /* written and not yet handed on */
-    const char *path; /* of the page, for the watchdog */
+    const char *path;      /* of the page, for the watchdog */
     unsigned status;
     const char *content_type;
     uint64_t start_us;

@@ -330,6 +330,7 @@ static bool has_inbound(const struct lk_server *server)
 
 static void drain_all(struct lk_server *server)
 {
+    atomic_store(&server->listeners->drain_over_ms, 0); /* a stopping process does not dawdle */
     server->draining_all = true;
     mark_draining(server, false);
     on_workers(server, worker_stop_listeners, 0);
@@ -379,6 +380,7 @@ void lk_server_drain_and_stop(struct lk_server *server)
            server->options->drain_time_s);
     if (has_inbound(server)) {
         server->draining_inbound = true;
+        atomic_store(&server->listeners->drain_over_ms, 0);
         mark_draining(server, true);
         on_workers(server, worker_stop_listeners, 1);
         on_workers(server, worker_drain, 1);
@@ -392,8 +394,12 @@ void lk_server_drain_listeners(struct lk_server *server, bool inbound_only, bool
 {
     if (server->stopping)
         return;
+    bool gradual = graceful && server->options->drain_strategy == LK_DRAIN_GRADUAL;
+    atomic_store(&server->listeners->drain_begin_ms, lk_clock_ms());
+    atomic_store(&server->listeners->drain_over_ms, gradual ? (uint64_t)server->options->drain_time_s * 1000 : 0);
     mark_draining(server, inbound_only);
-    on_workers(server, worker_drain, inbound_only);
+    if (!gradual)
+        on_workers(server, worker_drain, inbound_only);
     if (!graceful) {
         on_workers(server, worker_stop_listeners, inbound_only);
     } else if (!skip_exit) {
@@ -407,6 +413,9 @@ void lk_server_set_health(struct lk_server *server, bool failed)
     server->health_failed = failed;
     if (server->stopping)
         return;
+    /* clients are sent elsewhere with their next answer (envoy DrainManager: health check failed) */
+    atomic_store(&server->listeners->drain_over_ms, 0);
+    atomic_store(&server->listeners->draining, failed);
     if (failed && server->state == LK_SERVER_LIVE)
         set_state(server, LK_SERVER_DRAINING);
     else if (!failed && server->state == LK_SERVER_DRAINING)

@@ -160,8 +160,8 @@ bool lk_stats_write_prometheus(struct lk_stats *stats, const struct lk_stats_fil
 
 /*
  * The same in slices, for a loop that has more to do: tens of thousands of scopes take longer than a loop may be busy.
- * new: NULL with an error for a bad filter regex. next writes what it can within the budget and is false once everything
- * is written. Scopes are kept until free.
+ * new: NULL with an error for a bad filter regex. next writes what it can within the budget and is false once
+ * everything is written. Scopes are kept until free.
  */
 enum lk_stats_format { LK_STATS_TEXT, LK_STATS_JSON, LK_STATS_PROMETHEUS };
 struct lk_stats_dump;

@@ -254,6 +254,7 @@ static size_t on_data(struct lk_conn *conn, struct lk_span data)
         return data.len;
     }
     size_t used = lk_codec_feed(uc->codec, data, &error);
+    conn->mid_message = uc->state != LK_UC_CLOSED && uc->stream != NULL && !uc->stream->remote_done;
     if (error.details != NULL && uc->state != LK_UC_CLOSED) {
         LK_LOG_LIMITED(POOL, DEBUG, "upstream broke HTTP/1: %s", error.text != NULL ? error.text : error.details);
         lk_stats_inc(stats_of(uc), LK_CLUSTER_CX_PROTOCOL_ERROR);

@@ -143,7 +143,12 @@ class Proxy:
         return sorted(names)
 
     def fds(self):
-        return sum(name.startswith("socket:") for name in self.fd_names())
+        """How many stream sockets it has; a pending DNS query may keep a datagram socket."""
+        datagram = set()
+        for table in ("udp", "udp6"):
+            with open(f"/proc/{self.process.pid}/net/{table}") as lines:
+                datagram |= {f"socket:[{line.split()[9]}]" for line in list(lines)[1:]}
+        return sum(n.startswith("socket:") and n not in datagram for n in self.fd_names())
 
     def stderr(self):
         return self.stderr_path.read_text(errors="replace")

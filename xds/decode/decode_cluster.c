@@ -120,7 +120,7 @@ static void bind_config(struct lk_decoder *decoder, const Envoy__Config__Core__V
         lk_errors_add_at(decoder->errors, "source_address", "is required with extra_source_addresses");
     if (in->n_extra_source_addresses > 0 && in->n_additional_source_addresses > 0)
         lk_errors_add_at(decoder->errors, "additional_source_addresses", "excludes extra_source_addresses");
-    for (size_t i = 0; i < in->n_extra_source_addresses; i++) {
+    for (size_t i = 0; extra != NULL && i < in->n_extra_source_addresses; i++) {
         size_t at = lk_errors_push_index(decoder->errors, "extra_source_addresses", i);
 
         if (in->extra_source_addresses[i]->address == NULL)
@@ -129,7 +129,7 @@ static void bind_config(struct lk_decoder *decoder, const Envoy__Config__Core__V
             bind_address(decoder, "address", in->extra_source_addresses[i]->address, &extra[out->extra_count++]);
         lk_errors_pop(decoder->errors, at);
     }
-    for (size_t i = 0; i < in->n_additional_source_addresses; i++)
+    for (size_t i = 0; extra != NULL && i < in->n_additional_source_addresses; i++)
         bind_address(decoder, "additional_source_addresses", in->additional_source_addresses[i],
                      &extra[out->extra_count++]);
     out->extra = extra;

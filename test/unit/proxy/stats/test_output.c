@@ -261,3 +261,99 @@ LK_TEST(prometheus, configured_tags_replace_the_default_ones)
     lk_errors_fini(&errors);
     lk_stats_free(stats);
 }
+
+LK_TEST(slices, give_the_same_text_as_one_run)
+{
+    static const enum lk_stats_format formats[] = {LK_STATS_TEXT, LK_STATS_JSON, LK_STATS_PROMETHEUS};
+    static const write_fn writers[] = {lk_stats_write_text, lk_stats_write_json, lk_stats_write_prometheus};
+    struct lk_stats *stats = start();
+    struct lk_stats_out out = {keep, NULL};
+
+    for (unsigned i = 0; i < 20; i++) {
+        char prefix[32];
+        int len = snprintf(prefix, sizeof(prefix), "cluster.c%u.", i);
+        struct lk_stats_scope *scope = lk_stats_scope_ref(stats, &block, lk_str(prefix, (size_t)len));
+
+        lk_stats_add(scope, HITS, i);
+        lk_stats_record(scope, TIME, i);
+        lk_stats_code(scope, STATUS, 200 + i);
+    }
+    lk_stats_scope_ref(stats, &block, LK_STR(""));
+    for (size_t i = 0; i < LK_ARRAY_LEN(formats); i++) {
+        char *whole = lk_strdup(show(stats, writers[i], "", false));
+        struct lk_stats_filter filter = {0};
+        struct lk_error error;
+        struct lk_stats_dump *dump = lk_stats_dump_new(stats, &filter, formats[i], &error);
+        unsigned slices = 1;
+
+        shown_len = 0;
+        while (lk_stats_dump_next(dump, &out, 0))
+            slices++;
+        lk_stats_dump_free(dump);
+        LK_CHECK(slices > 5);
+        LK_CHECK_STR(shown, whole);
+        lk_free(whole);
+    }
+    lk_stats_free(stats);
+}
+
+LK_TEST(slices, may_end_early_and_keep_scopes_until_then)
+{
+    struct lk_stats *stats = start();
+    struct lk_stats_scope *scope = lk_stats_scope_ref(stats, &block, LK_STR("cluster.a."));
+    struct lk_stats_out out = {keep, NULL};
+    struct lk_stats_filter filter = {0};
+    struct lk_error error;
+    struct lk_stats_dump *dump = lk_stats_dump_new(stats, &filter, LK_STATS_TEXT, &error);
+
+    lk_stats_scope_unref(scope);
+    lk_stats_prune(stats);
+    shown_len = 0;
+    while (lk_stats_dump_next(dump, &out, 0))
+        ;
+    LK_CHECK_CONTAINS(shown, "cluster.a.upstream_cx_total: 0\n");
+    lk_stats_dump_free(dump);
+    lk_stats_prune(stats);
+    LK_CHECK_STR(show(stats, lk_stats_write_text, "", false), "");
+    lk_stats_dump_free(lk_stats_dump_new(stats, &filter, LK_STATS_PROMETHEUS, &error));
+    lk_stats_free(stats);
+}
+
+LK_TEST(text, merges_the_names_of_scopes_whose_prefixes_begin_alike)
+{
+    static const struct lk_stat_def root_defs[] = {
+        {"cluster.b", LK_STAT_COUNTER}, {"a", LK_STAT_COUNTER}, {"z", LK_STAT_GAUGE}};
+    static const struct lk_stat_def leaf_defs[] = {{"a", LK_STAT_COUNTER}, {"c", LK_STAT_COUNTER}};
+    static const struct lk_stat_block root = {root_defs, 3}, leaf = {leaf_defs, 2};
+    struct lk_stats *stats = start();
+
+    lk_stats_scope_ref(stats, &leaf, LK_STR("cluster.b."));
+    lk_stats_scope_ref(stats, &root, LK_STR(""));
+    lk_stats_scope_ref(stats, &leaf, LK_STR("cluster."));
+    LK_CHECK_STR(show(stats, lk_stats_write_text, "", false), "a: 0\ncluster.a: 0\ncluster.b: 0\ncluster.b.a: 0\n"
+                                                              "cluster.b.c: 0\ncluster.c: 0\nz: 0\n");
+    lk_stats_free(stats);
+}
+
+LK_TEST(text, can_be_limited_to_kinds_and_inverted)
+{
+    struct lk_stats *stats = start();
+    struct lk_stats_scope *scope = lk_stats_scope_ref(stats, &block, LK_STR("c."));
+    struct lk_stats_filter filter = {.kinds = LK_STAT_KIND_BIT(LK_STAT_COUNTER)};
+    struct lk_stats_out out = {keep, NULL};
+    struct lk_error error;
+
+    lk_stats_code(scope, STATUS, 204);
+    shown_len = 0;
+    LK_CHECK(lk_stats_write_text(stats, &filter, &out, &error));
+    LK_CHECK_STR(shown, "c.upstream_cx_total: 0\nc.upstream_rq_204: 1\nc.upstream_rq_2xx: 0\n");
+    filter.kinds = LK_STAT_KIND_BIT(LK_STAT_HISTOGRAM);
+    shown_len = 0;
+    LK_CHECK(lk_stats_write_text(stats, &filter, &out, &error));
+    LK_CHECK_STR(shown, "c.upstream_rq_time: No recorded values\n");
+    filter = (struct lk_stats_filter){.regex = LK_STR("upstream"), .invert = true};
+    shown_len = 0;
+    LK_CHECK(lk_stats_write_text(stats, &filter, &out, &error));
+    LK_CHECK_STR(shown, "c.membership_total: 0\n");
+    lk_stats_free(stats);
+}
