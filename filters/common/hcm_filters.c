@@ -31,6 +31,8 @@ static bool decode_filter(struct lk_decoder *decoder, struct lk_filter_context *
         return lk_errors_unsupported(errors, "config_discovery", "extension configuration discovery is not built in");
     if (in->config_type_case == CONFIG_CASE(TYPED_CONFIG))
         any = lk_decode_any(decoder, in->typed_config);
+    if (any.type.len == 0)
+        return lk_errors_add_at(errors, "typed_config", "is required: the type of the filter's configuration");
     const struct lk_http_filter *filter = lk_registry_http(context->registry, entry->name, any.type);
     if (filter == NULL) {
         struct lk_str what = any.type.len > 0 ? any.type : entry->name;
@@ -69,7 +71,7 @@ void lk_hcm_decode_filters(struct lk_decoder *decoder, struct lk_filter_context 
         }
         lk_errors_pop(errors, mark);
     }
-    if (!terminal && errors->count == before)
+    if (!terminal && in->n_http_filters > 0 && errors->count == before)
         lk_errors_add_at(errors, "http_filters", "must end with a terminal filter such as envoy.filters.http.router");
     chain->entries = entries;
     chain->count = count;

@@ -102,6 +102,12 @@ void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers
     }
     if (!handle_upgrade(ex, headers))
         return;
+    if (hc->config->chain.count == 0) {
+        /* a manager without filters has nothing that could answer */
+        lk_stream_info_flag(&ex->stream.info, LK_FLAG_NO_ROUTE_FOUND);
+        lk_exchange_reply(ex, 404, lk_str(NULL, 0), LK_STR("route_not_found"));
+        return;
+    }
     if (hc->config->log_new_requests) {
         lk_exchange_route(ex);
         lk_exchange_log(ex, "DownstreamStart");

@@ -230,7 +230,7 @@ static struct lk_format_value server_name(const struct lk_format_part *part, con
         struct lk_str host = header_value(event->request, LK_STR(":authority"), LK_HEADER_AUTHORITY);
         return text(host.len > 0 ? host : sni);
     }
-    return text(sni.len > 0 ? sni : LK_STR("-"));
+    return text(sni);
 }
 
 static struct lk_format_value hostname(char *scratch)

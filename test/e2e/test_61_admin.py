@@ -91,7 +91,7 @@ def test_what_changes_something_needs_post(web, page):
 
 def test_memory(web):
     memory = web.proxy.admin_json("/memory")
-    assert int(memory["allocated"]) > 0
+    assert int(memory["allocated"]) > 0 or web.proxy.sanitized()
 
 
 def test_clusters(web):

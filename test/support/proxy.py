@@ -150,6 +150,10 @@ class Proxy:
                 datagram |= {f"socket:[{line.split()[9]}]" for line in list(lines)[1:]}
         return sum(n.startswith("socket:") and n not in datagram for n in self.fd_names())
 
+    def sanitized(self):
+        """Whether the binary carries a sanitizer, which brings its own allocator."""
+        return b"__asan_init" in pathlib.Path(self.binary).read_bytes()
+
     def stderr(self):
         return self.stderr_path.read_text(errors="replace")
 
