@@ -1,11 +1,10 @@
 /*
- * lanekeeper: arguments, configuration, wiring, and off it goes. The only file that knows every layer: it hands the filter
- * table to the registry and the decoded bootstrap to the server.
+ * lanekeeper: arguments, configuration, wiring, and off it goes. The only file that knows every layer: it hands the
+ * filter table to the registry and the decoded bootstrap to the server.
  */
 #include "filters/filter_table.h"
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
-#include "proxy/base/version.h"
 #include "proxy/config/runtime.h"
 #include "proxy/downstream/local_address.h"
 #include "proxy/filter/format_eval.h"
@@ -15,10 +14,13 @@
 #include "xds/bootstrap.h"
 #include "xds/config_dump.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 static bool set_up_log(const struct lk_options *options, struct lk_error *error)
 {
@@ -29,6 +31,19 @@ static bool set_up_log(const struct lk_options *options, struct lk_error *error)
     if (options->log_format != NULL && !lk_log_set_format(options->log_format, error))
         return false;
     return options->log_path == NULL || lk_log_open(options->log_path, error);
+}
+
+/* --enable-core-dump: also for a process that gained capabilities when it started, whose cores the kernel withholds. */
+static void allow_core_dump(void)
+{
+    struct rlimit limit;
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        LK_LOG(MAIN, WARN, "no core dump: prctl: %s", strerror(errno));
+    if (getrlimit(RLIMIT_CORE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_CORE, &limit) != 0)
+            LK_LOG(MAIN, WARN, "no core dump: setrlimit: %s", strerror(errno));
+    }
 }
 
 static void install_runtime(const struct lk_bootstrap_config *bootstrap, struct lk_runtime *runtime)
@@ -47,7 +62,8 @@ static bool install_tags(struct lk_server *server, struct lk_errors *errors)
                                               .regex = bootstrap->stats_tags[i].regex,
                                               .fixed_value = bootstrap->stats_tags[i].fixed_value};
     size_t mark = lk_errors_push(errors, "stats_config");
-    bool ok = lk_stats_set_tags(server->stats, rules, bootstrap->stats_tag_count, bootstrap->use_all_default_tags, errors);
+    bool ok =
+        lk_stats_set_tags(server->stats, rules, bootstrap->stats_tag_count, bootstrap->use_all_default_tags, errors);
     lk_errors_pop(errors, mark);
     lk_free(rules);
     return ok;
@@ -126,7 +142,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     if (options.mode == LK_MODE_VERSION) {
-        printf("lanekeeper version: %s/%s\n", LK_VERSION, LK_REVISION);
+        lk_options_print_version(argv[0]);
         return EXIT_SUCCESS;
     }
     if (options.mode == LK_MODE_HELP) {
@@ -138,5 +154,7 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     lk_crash_install();
+    if (options.enable_core_dump)
+        allow_core_dump();
     return run(&options);
 }

@@ -54,7 +54,7 @@ stage_clang() { build clang; run_ctest clang -LE lint; }
 
 stage_lint() {
     build clang tidy
-    shellcheck -x docker/{demo,install,rootfs}.sh docker/intercept test/all.sh .ci/run
+    shellcheck -x docker/{demo,install,rootfs}.sh docker/intercept test/all.sh test/bench/run.sh .ci/run
 }
 
 stage_release() { cmake --preset release -DLANEKEEPER_TESTS=OFF; cmake --build --preset release; }

@@ -59,7 +59,8 @@ static bootstrap_proto *load_file(struct lk_bootstrap *bootstrap, const struct l
         fprintf(stderr, "%s: %s\n", options->path, error.text);
         *ok = false;
     } else {
-        message = parse_text(bootstrap, options, options->path, text, lk_yaml_syntax_of(lk_str_from(options->path)), &errors);
+        message =
+            parse_text(bootstrap, options, options->path, text, lk_yaml_syntax_of(lk_str_from(options->path)), &errors);
         print_items(&errors, options->path);
         *ok &= !lk_errors_any(&errors);
     }

@@ -14,13 +14,13 @@ struct lk_bootstrap_options {
     const char *path; /* NULL: none */
     const char *yaml; /* NULL: none; merged over the file */
     bool allow_unknown;
-    const char *const *format_extensions; /* operators of filters, see lk_format_compile */
+    const char *const *format_extensions;                      /* operators of filters, see lk_format_compile */
     const char *service_cluster, *service_node, *service_zone; /* NULL: from the node of the bootstrap */
 };
 
-/* NULL when it cannot be used at all; every mistake has then been printed to stderr as `file:line: path: what`. Otherwise
- * mistakes found later (filters, listeners) are appended to the same errors by whoever builds from it, and printed by
- * lk_bootstrap_report. */
+/* NULL when it cannot be used at all; every mistake has then been printed to stderr as `file:line: path: what`.
+ * Otherwise mistakes found later (filters, listeners) are appended to the same errors by whoever builds from it, and
+ * printed by lk_bootstrap_report. */
 struct lk_bootstrap *lk_bootstrap_load(const struct lk_bootstrap_options *options, struct lk_errors *errors);
 /* Gives the texts back once everything is reported: lines are no longer known then. */
 void lk_bootstrap_trim(struct lk_bootstrap *bootstrap);

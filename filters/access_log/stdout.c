@@ -13,8 +13,8 @@ static const void *config_new(struct lk_filter_context *context, const struct lk
         &decoder, context, any, &envoy__extensions__access_loggers__stream__v3__stdout_access_log__descriptor, errors);
     if (in == NULL)
         return NULL;
-    struct lk_log_line *line = lk_log_line_new(&decoder, context, lk_decode_log_format(&decoder, "log_format", in->log_format),
-                                               LK_STR("/dev/stdout"));
+    struct lk_log_line *line = lk_log_line_new(
+        &decoder, context, lk_decode_log_format(&decoder, "log_format", in->log_format), LK_STR("/dev/stdout"));
     return lk_typed_end(&decoder) ? line : NULL;
 }
 

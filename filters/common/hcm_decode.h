@@ -1,4 +1,5 @@
-/* The parts of decoding HttpConnectionManager: options, the filter list, per-route filter configuration. Main thread. */
+/* The parts of decoding HttpConnectionManager: options, the filter list, per-route filter configuration. Main thread.
+ */
 #pragma once
 
 #include "proxy/downstream/http_manager.h"

@@ -6,13 +6,16 @@
 #include "xds/decode/decode_common.h"
 
 typedef Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpFilter http_filter_proto;
-#define CONFIG_CASE(name) ENVOY__EXTENSIONS__FILTERS__NETWORK__HTTP_CONNECTION_MANAGER__V3__HTTP_FILTER__CONFIG_TYPE_##name
+#define CONFIG_CASE(name)                                                                                              \
+    ENVOY__EXTENSIONS__FILTERS__NETWORK__HTTP_CONNECTION_MANAGER__V3__HTTP_FILTER__CONFIG_TYPE_##name
 
-/* What decides who may pass is never skipped, whatever is_optional says. Types that are not built in are judged by name. */
+/* What decides who may pass is never skipped, whatever is_optional says. Types that are not built in are judged by
+ * name. */
 static bool may_skip(struct lk_str type)
 {
-    static const char *const gates[] = {".rbac.", ".jwt_authn.", ".ext_authz.", ".oauth2.", ".basic_auth.", ".api_key_auth.",
-                                        ".ext_proc.", ".credential_injector.", ".csrf.", ".geoip."};
+    static const char *const gates[] = {".rbac.",       ".jwt_authn.",    ".ext_authz.", ".oauth2.",
+                                        ".basic_auth.", ".api_key_auth.", ".ext_proc.",  ".credential_injector.",
+                                        ".csrf.",       ".geoip."};
     for (size_t i = 0; i < LK_ARRAY_LEN(gates); i++) {
         if (lk_str_find(type, lk_str_from(gates[i])) <= type.len)
             return false;
@@ -37,7 +40,8 @@ static bool decode_filter(struct lk_decoder *decoder, struct lk_filter_context *
     if (filter == NULL) {
         struct lk_str what = any.type.len > 0 ? any.type : entry->name;
         if (in->is_optional && may_skip(what)) {
-            lk_errors_warn(errors, NULL, "optional HTTP filter '%.*s' is not built in and is skipped", LK_STR_ARG(what));
+            lk_errors_warn(errors, NULL, "optional HTTP filter '%.*s' is not built in and is skipped",
+                           LK_STR_ARG(what));
             return false;
         }
         return lk_errors_unsupported(errors, any.type.len > 0 ? "typed_config" : "name",
@@ -131,9 +135,11 @@ void lk_hcm_build_route_filters(struct lk_filter_context *context, struct lk_rou
     }
 }
 
-/* --- clusters ------------------------------------------------------------------------------------------------------- */
+/* --- clusters -------------------------------------------------------------------------------------------------------
+ */
 
-static void check_cluster(struct lk_filter_context *context, struct lk_str name, const char *field, struct lk_errors *errors)
+static void check_cluster(struct lk_filter_context *context, struct lk_str name, const char *field,
+                          struct lk_errors *errors)
 {
     if (name.len > 0 && !lk_clusters_has(context->clusters, name))
         lk_errors_add_at(errors, field, "unknown cluster '%.*s'", LK_STR_ARG(name));
@@ -156,7 +162,8 @@ static void check_route(struct lk_filter_context *context, const struct lk_route
     lk_errors_pop(errors, mark);
 }
 
-void lk_hcm_check_clusters(struct lk_filter_context *context, const struct lk_route_config *routes, struct lk_errors *errors)
+void lk_hcm_check_clusters(struct lk_filter_context *context, const struct lk_route_config *routes,
+                           struct lk_errors *errors)
 {
     for (size_t v = 0; v < routes->virtual_host_count; v++) {
         size_t vhost_mark = lk_errors_push_index(errors, "virtual_hosts", v);

@@ -19,10 +19,12 @@ static void decode_codec(struct lk_decoder *decoder, const lk_hcm_proto *in, str
         config->codec_type = LK_CODEC_HTTP1;
         break;
     case HCM(CODEC_TYPE__HTTP2):
-        lk_errors_unsupported(decoder->errors, "codec_type", "HTTP2 is not built into this version, expected AUTO or HTTP1");
+        lk_errors_unsupported(decoder->errors, "codec_type",
+                              "HTTP2 is not built into this version, expected AUTO or HTTP1");
         break;
     case HCM(CODEC_TYPE__HTTP3):
-        lk_errors_unsupported(decoder->errors, "codec_type", "HTTP3 is not built into this version, expected AUTO or HTTP1");
+        lk_errors_unsupported(decoder->errors, "codec_type",
+                              "HTTP3 is not built into this version, expected AUTO or HTTP1");
         break;
     default:
         lk_errors_add_at(decoder->errors, "codec_type", "unknown value %d", (int)in->codec_type);
@@ -42,8 +44,9 @@ static void decode_h1(struct lk_decoder *decoder, const Envoy__Config__Core__V3_
     h1->default_host_for_http10 = lk_decode_str(decoder, in->default_host_for_http_10);
     h1->enable_trailers = in->enable_trailers;
     if (in->header_key_format != NULL)
-        h1->proper_case_words = in->header_key_format->header_format_case ==
-                                ENVOY__CONFIG__CORE__V3__HTTP1_PROTOCOL_OPTIONS__HEADER_KEY_FORMAT__HEADER_FORMAT_PROPER_CASE_WORDS;
+        h1->proper_case_words =
+            in->header_key_format->header_format_case ==
+            ENVOY__CONFIG__CORE__V3__HTTP1_PROTOCOL_OPTIONS__HEADER_KEY_FORMAT__HEADER_FORMAT_PROPER_CASE_WORDS;
     lk_errors_pop(decoder->errors, mark);
 }
 
@@ -112,13 +115,13 @@ static void decode_ids(struct lk_decoder *decoder, struct lk_filter_context *con
     }
     config->server_name = in->server_name[0] != '\0' ? lk_decode_str(decoder, in->server_name) : LK_STR("lanekeeper");
     config->server_header = (enum lk_server_header)in->server_header_transformation;
-    lk_decode_enum_ok(decoder, "server_header_transformation",
-                      &envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__server_header_transformation__descriptor,
-                      (int)in->server_header_transformation);
+    lk_decode_enum_ok(
+        decoder, "server_header_transformation",
+        &envoy__extensions__filters__network__http_connection_manager__v3__http_connection_manager__server_header_transformation__descriptor,
+        (int)in->server_header_transformation);
     const Envoy__Config__Core__V3__SchemeHeaderTransformation *scheme = in->scheme_header_transformation;
-    if (scheme != NULL &&
-        scheme->transformation_case ==
-            ENVOY__CONFIG__CORE__V3__SCHEME_HEADER_TRANSFORMATION__TRANSFORMATION_SCHEME_TO_OVERWRITE)
+    if (scheme != NULL && scheme->transformation_case ==
+                              ENVOY__CONFIG__CORE__V3__SCHEME_HEADER_TRANSFORMATION__TRANSFORMATION_SCHEME_TO_OVERWRITE)
         config->scheme_overwrite = lk_decode_str(decoder, scheme->scheme_to_overwrite);
 }
 
@@ -152,8 +155,7 @@ static void decode_paths(struct lk_decoder *decoder, const lk_hcm_proto *in, str
 
 static void decode_upgrades(struct lk_decoder *decoder, const lk_hcm_proto *in, struct lk_http_manager_config *config)
 {
-    struct lk_upgrade_config *upgrades =
-        lk_arena_array(decoder->arena, in->n_upgrade_configs + 1, sizeof(*upgrades));
+    struct lk_upgrade_config *upgrades = lk_arena_array(decoder->arena, in->n_upgrade_configs + 1, sizeof(*upgrades));
     for (size_t i = 0; i < in->n_upgrade_configs; i++) {
         size_t mark = lk_errors_push_index(decoder->errors, "upgrade_configs", i);
         upgrades[i].type = lk_decode_lower(decoder, in->upgrade_configs[i]->upgrade_type);
@@ -216,6 +218,7 @@ void lk_hcm_decode_options(struct lk_decoder *decoder, struct lk_filter_context 
     decode_upgrades(decoder, in, config);
     decode_replies(decoder, in, config);
     config->proxy_100_continue = in->proxy_100_continue;
-    config->log_new_requests = in->flush_access_log_on_new_request ||
-                               (in->access_log_options != NULL && in->access_log_options->flush_access_log_on_new_request);
+    config->log_new_requests =
+        in->flush_access_log_on_new_request ||
+        (in->access_log_options != NULL && in->access_log_options->flush_access_log_on_new_request);
 }

@@ -73,11 +73,11 @@ static void read_alpn(struct reader extension, struct lk_hello *hello)
 
 static bool read_hello(struct reader body, struct lk_hello *hello)
 {
-    take_number(&body, 2);     /* legacy_version */
-    take_block(&body, 32);     /* random */
-    take_vector(&body, 1);     /* legacy_session_id */
-    take_vector(&body, 2);     /* cipher_suites */
-    take_vector(&body, 1);     /* legacy_compression_methods */
+    take_number(&body, 2); /* legacy_version */
+    take_block(&body, 32); /* random */
+    take_vector(&body, 1); /* legacy_session_id */
+    take_vector(&body, 2); /* cipher_suites */
+    take_vector(&body, 1); /* legacy_compression_methods */
     if (body.bad)
         return false;
     if (body.left == 0)

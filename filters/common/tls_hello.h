@@ -1,6 +1,6 @@
 /*
- * Reads a TLS ClientHello that may still be incomplete, without keeping state: what a listener filter needs to choose a filter
- * chain (RFC 8446 4.1.2, RFC 6066 3, RFC 7301). Nothing is copied; results point into the input.
+ * Reads a TLS ClientHello that may still be incomplete, without keeping state: what a listener filter needs to choose a
+ * filter chain (RFC 8446 4.1.2, RFC 6066 3, RFC 7301). Nothing is copied; results point into the input.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* envoy.filters.http.router: descriptor and decoding; the engine is proxy/router/router. */
+#include "proxy/router/router.h"
 #include "filters/common/typed_config.h"
 #include "filters/filter_table.h"
-#include "proxy/router/router.h"
 
 #include "envoy/extensions/filters/http/router/v3/router.pb-c.h"
 

@@ -1,5 +1,5 @@
-/* envoy.filters.listener.http_inspector: tells HTTP/1.0, HTTP/1.1 and HTTP/2 (prior knowledge) from everything else by the
- * first line. Does nothing once TLS was detected. Never consumes. */
+/* envoy.filters.listener.http_inspector: tells HTTP/1.0, HTTP/1.1 and HTTP/2 (prior knowledge) from everything else by
+ * the first line. Does nothing once TLS was detected. Never consumes. */
 #include "filters/common/typed_config.h"
 #include "filters/filter_table.h"
 #include "proxy/http/validate.h"
@@ -27,7 +27,8 @@ static size_t max_read(const void *config)
 static enum lk_filter_status on_accept(struct lk_session *session, const void *config)
 {
     (void)config;
-    return lk_str_eq(lk_session_info(session)->detected_transport, LK_STR("tls")) ? LK_FILTER_CONTINUE : LK_FILTER_PAUSE;
+    return lk_str_eq(lk_session_info(session)->detected_transport, LK_STR("tls")) ? LK_FILTER_CONTINUE
+                                                                                  : LK_FILTER_PAUSE;
 }
 
 enum sniff { SNIFF_MORE, SNIFF_OTHER, SNIFF_HTTP10, SNIFF_HTTP11, SNIFF_HTTP2 };

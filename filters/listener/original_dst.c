@@ -1,5 +1,5 @@
-/* envoy.filters.listener.original_dst: finds where the client wanted to go before iptables redirected it (REDIRECT), or takes
- * the socket's own address (TPROXY, transparent listener). */
+/* envoy.filters.listener.original_dst: finds where the client wanted to go before iptables redirected it (REDIRECT), or
+ * takes the socket's own address (TPROXY, transparent listener). */
 #include "filters/common/typed_config.h"
 #include "filters/filter_table.h"
 #include "proxy/io/sockopt.h"

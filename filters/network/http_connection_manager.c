@@ -1,4 +1,5 @@
-/* envoy.filters.network.http_connection_manager: descriptor and decoding; the engine is proxy/downstream/http_manager. */
+/* envoy.filters.network.http_connection_manager: descriptor and decoding; the engine is proxy/downstream/http_manager.
+ */
 #include "filters/common/hcm_decode.h"
 #include "filters/common/typed_config.h"
 #include "filters/filter_table.h"
@@ -77,8 +78,8 @@ static const void *config_new(struct lk_filter_context *context, const struct lk
     config->access_log_count = in->n_access_log;
     char name[512];
     int len = snprintf(name, sizeof(name), "http.%.*s.", LK_STR_ARG(config->stat_prefix));
-    config->stats = lk_stats_scope_ref(context->stats, &lk_http_stat_block,
-                                       lk_str(name, LK_MIN((size_t)len, sizeof(name) - 1)));
+    config->stats =
+        lk_stats_scope_ref(context->stats, &lk_http_stat_block, lk_str(name, LK_MIN((size_t)len, sizeof(name) - 1)));
     lk_arena_on_free(context->arena, unref_stats, config->stats);
     len = snprintf(name, sizeof(name), "%.*shttp.%.*s.", LK_STR_ARG(context->listener_stat_prefix),
                    LK_STR_ARG(config->stat_prefix));

@@ -78,8 +78,8 @@ static const void *config_new(struct lk_filter_context *context, const struct lk
     config->access_log_count = in->n_access_log;
     char name[512];
     int len = snprintf(name, sizeof(name), "tcp.%.*s.", LK_STR_ARG(prefix));
-    config->stats = lk_stats_scope_ref(context->stats, &lk_tcp_stat_block,
-                                       lk_str(name, LK_MIN((size_t)len, sizeof(name) - 1)));
+    config->stats =
+        lk_stats_scope_ref(context->stats, &lk_tcp_stat_block, lk_str(name, LK_MIN((size_t)len, sizeof(name) - 1)));
     lk_arena_on_free(context->arena, unref_stats, config->stats);
     return lk_typed_end(&decoder) ? config : NULL;
 }

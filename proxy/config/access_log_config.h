@@ -24,12 +24,12 @@ enum lk_compare_op { LK_COMPARE_EQ, LK_COMPARE_GE, LK_COMPARE_LE, LK_COMPARE_NE 
 struct lk_log_filter {
     enum lk_log_filter_kind kind;
     enum lk_compare_op op;
-    uint32_t value;              /* default_value of the RuntimeUInt32 */
+    uint32_t value; /* default_value of the RuntimeUInt32 */
     struct lk_str runtime_key;
     struct lk_fraction fraction; /* RUNTIME */
     bool use_independent_randomness;
     const struct lk_header_match *header;
-    uint64_t flags;              /* RESPONSE_FLAG: bits of enum lk_response_flag; 0: any flag */
+    uint64_t flags; /* RESPONSE_FLAG: bits of enum lk_response_flag; 0: any flag */
     const struct lk_log_filter *children;
     size_t child_count;
 };

@@ -54,6 +54,5 @@ struct lk_bootstrap_config {
     uint32_t stats_flush_interval_ms; /* 5000 */
     struct lk_watchdog_config main_watchdog, worker_watchdog;
     uint32_t max_downstream_connections; /* overload manager's global_downstream_max_connections monitor; 0: no limit */
-    struct lk_str header_prefix; /* "x-envoy" */
-    struct lk_str log_format;    /* application_log_config text_format */
+    struct lk_str log_format;            /* application_log_config text_format */
 };

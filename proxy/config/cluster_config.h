@@ -1,32 +1,46 @@
-/* Clusters and endpoints as plain immutable data, from envoy.config.cluster.v3 and envoy.config.endpoint.v3. The configuration
- * of a cluster and its endpoints are separate objects, so an endpoint push rebuilds neither pools nor counters. */
+/* Clusters and endpoints as plain immutable data, from envoy.config.cluster.v3 and envoy.config.endpoint.v3. The
+ * configuration of a cluster and its endpoints are separate objects, so an endpoint push rebuilds neither pools nor
+ * counters. */
 #pragma once
 
+#include "proxy/base/addr.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/ref.h"
 #include "proxy/config/any.h"
 #include "proxy/config/metadata.h"
-#include "proxy/base/addr.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-enum lk_discovery_type { LK_CLUSTER_STATIC, LK_CLUSTER_STRICT_DNS, LK_CLUSTER_LOGICAL_DNS, LK_CLUSTER_EDS, LK_CLUSTER_ORIGINAL_DST };
+enum lk_discovery_type {
+    LK_CLUSTER_STATIC,
+    LK_CLUSTER_STRICT_DNS,
+    LK_CLUSTER_LOGICAL_DNS,
+    LK_CLUSTER_EDS,
+    LK_CLUSTER_ORIGINAL_DST
+};
 enum lk_lb_policy { LK_LB_ROUND_ROBIN, LK_LB_LEAST_REQUEST, LK_LB_RANDOM, LK_LB_CLUSTER_PROVIDED };
-enum lk_health_status { LK_HEALTH_UNKNOWN, LK_HEALTH_HEALTHY, LK_HEALTH_UNHEALTHY, LK_HEALTH_DRAINING, LK_HEALTH_TIMEOUT, LK_HEALTH_DEGRADED };
+enum lk_health_status {
+    LK_HEALTH_UNKNOWN,
+    LK_HEALTH_HEALTHY,
+    LK_HEALTH_UNHEALTHY,
+    LK_HEALTH_DRAINING,
+    LK_HEALTH_TIMEOUT,
+    LK_HEALTH_DEGRADED
+};
 
 struct lk_locality {
     struct lk_str region, zone, sub_zone;
 };
 
 struct lk_endpoint {
-    struct lk_addr addr;     /* len 0: a name to resolve (STRICT_DNS, LOGICAL_DNS) */
+    struct lk_addr addr; /* len 0: a name to resolve (STRICT_DNS, LOGICAL_DNS) */
     struct lk_str dns_name;
     uint16_t dns_port;
-    struct lk_str hostname;  /* for auto_host_rewrite */
-    uint32_t weight;         /* >= 1 */
-    uint8_t health;          /* enum lk_health_status from configuration */
+    struct lk_str hostname;             /* for auto_host_rewrite */
+    uint32_t weight;                    /* >= 1 */
+    uint8_t health;                     /* enum lk_health_status from configuration */
     const struct lk_metadata *metadata; /* NULL: none; shared between equal ones */
 };
 
@@ -51,16 +65,22 @@ struct lk_circuit_limits {
     uint32_t max_connection_pools;
     bool track_remaining;
     bool has_retry_budget;
-    double budget_percent;        /* 20 */
+    double budget_percent;          /* 20 */
     uint32_t min_retry_concurrency; /* 3 */
 };
 
-enum lk_dns_lookup_family { LK_FAMILY_AUTO, LK_FAMILY_V4_ONLY, LK_FAMILY_V6_ONLY, LK_FAMILY_V4_PREFERRED, LK_FAMILY_ALL };
+enum lk_dns_lookup_family {
+    LK_FAMILY_AUTO,
+    LK_FAMILY_V4_ONLY,
+    LK_FAMILY_V6_ONLY,
+    LK_FAMILY_V4_PREFERRED,
+    LK_FAMILY_ALL
+};
 
 struct lk_bind_config { /* envoy.config.core.v3.BindConfig */
     bool set;
     bool freebind;
-    struct lk_addr source; /* len 0: none */
+    struct lk_addr source;       /* len 0: none */
     const struct lk_addr *extra; /* other family first choice: the first of each family is used */
     size_t extra_count;
 };
@@ -79,16 +99,16 @@ struct lk_cluster_config {
     struct lk_str stat_name; /* alt_stat_name or name */
     enum lk_discovery_type type;
     enum lk_lb_policy lb;
-    uint32_t least_request_choices; /* 2 */
-    double least_request_active_bias; /* 1.0 */
-    uint32_t connect_timeout_ms; /* 5000 */
-    uint32_t buffer_limit;       /* per_connection_buffer_limit_bytes, 1 MiB */
+    uint32_t least_request_choices;         /* 2 */
+    double least_request_active_bias;       /* 1.0 */
+    uint32_t connect_timeout_ms;            /* 5000 */
+    uint32_t buffer_limit;                  /* per_connection_buffer_limit_bytes, 1 MiB */
     const struct lk_circuit_limits *limits; /* two: DEFAULT, HIGH; shared where they are equal */
-    uint32_t panic_percent;      /* 50 */
+    uint32_t panic_percent;                 /* 50 */
     bool locality_weighted;
     /* DNS */
     enum lk_dns_lookup_family dns_family;
-    uint32_t dns_refresh_ms; /* 5000 */
+    uint32_t dns_refresh_ms;                          /* 5000 */
     uint32_t dns_failure_base_ms, dns_failure_max_ms; /* default: the refresh rate */
     uint32_t dns_jitter_ms;
     bool respect_dns_ttl;
@@ -105,17 +125,17 @@ struct lk_cluster_config {
     struct lk_keepalive_config keepalive;
     /* HTTP */
     enum lk_upstream_protocol protocol;
-    uint32_t idle_timeout_ms;     /* 3600000; 0: none */
-    uint32_t max_connection_duration_ms; /* 0: none */
+    uint32_t idle_timeout_ms;             /* 3600000; 0: none */
+    uint32_t max_connection_duration_ms;  /* 0: none */
     uint32_t max_requests_per_connection; /* 0: no limit */
     uint32_t max_stream_duration_ms;
     uint32_t max_response_headers_kb; /* 60 (80 for HTTP/1) */
-    uint32_t max_headers_count;  /* 100 */
+    uint32_t max_headers_count;       /* 100 */
     bool enable_trailers;
     bool proper_case_words, preserve_case; /* header_key_format */
     bool accept_http_10;
     const struct lk_metadata *metadata;
-    struct lk_any transport_socket; /* empty: raw buffer */
+    struct lk_any transport_socket;       /* empty: raw buffer */
     const struct lk_endpoints *endpoints; /* inline load_assignment; NULL: none */
-    uint64_t hash; /* of the configuration's bytes: what an in-place update compares */
+    uint64_t hash;                        /* of the configuration's bytes: what an in-place update compares */
 };

@@ -1,6 +1,6 @@
 /*
- * Compiled format strings: access-log lines, header values with %VARIABLES%, local-reply bodies. Compilation is here (plain
- * data); evaluation on a stream is proxy/filter/format_eval. Operators are Envoy's (docs: access log usage).
+ * Compiled format strings: access-log lines, header values with %VARIABLES%, local-reply bodies. Compilation is here
+ * (plain data); evaluation on a stream is proxy/filter/format_eval. Operators are Envoy's (docs: access log usage).
  */
 #pragma once
 
@@ -112,13 +112,13 @@ enum lk_format_op {
 
 struct lk_format_part {
     enum lk_format_op op;
-    struct lk_str text;     /* literal, or the operator's argument: header name (lower case), time format, metadata path;
-                             * of an extension: its name, the argument is in text_alt */
+    struct lk_str text; /* literal, or the operator's argument: header name (lower case), time format, metadata path;
+                         * of an extension: its name, the argument is in text_alt */
     struct lk_str text_alt; /* alternative header of %REQ(A?B)% */
     int header_id;          /* enum lk_header_id of text, resolved by the evaluator's prepare step; -1 unresolved */
     int header_id_alt;
-    int max_len;            /* of %REQ(X):10%; -1: none */
-    const void *extension;  /* resolved by the evaluator */
+    int max_len;           /* of %REQ(X):10%; -1: none */
+    const void *extension; /* resolved by the evaluator */
 };
 
 struct lk_format {
@@ -126,8 +126,8 @@ struct lk_format {
     unsigned count;
 };
 
-/* "%%" is a percent sign. An unknown operator is an error that names it, unless `extensions` (a NULL-terminated list, may be
- * NULL) has it. */
+/* "%%" is a percent sign. An unknown operator is an error that names it, unless `extensions` (a NULL-terminated list,
+ * may be NULL) has it. */
 struct lk_format *lk_format_compile(struct lk_arena *arena, struct lk_str text, const char *const *extensions,
                                     struct lk_error *error);
 /* A format that is a single literal. */
@@ -145,7 +145,7 @@ struct lk_json_format {
     unsigned child_count;
 };
 
-struct lk_log_format { /* envoy.config.core.v3.SubstitutionFormatString */
+struct lk_log_format {            /* envoy.config.core.v3.SubstitutionFormatString */
     const struct lk_format *text; /* or */
     const struct lk_json_format *json;
     bool omit_empty_values;

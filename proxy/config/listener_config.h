@@ -1,14 +1,14 @@
-/* Listeners as plain immutable data, from envoy.config.listener.v3. Filters are named and typed here; their own configuration
- * is instantiated by proxy/downstream through the registry. */
+/* Listeners as plain immutable data, from envoy.config.listener.v3. Filters are named and typed here; their own
+ * configuration is instantiated by proxy/downstream through the registry. */
 #pragma once
 
+#include "proxy/base/addr.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/ref.h"
 #include "proxy/config/access_log_config.h"
 #include "proxy/config/any.h"
 #include "proxy/config/cluster_config.h"
 #include "proxy/config/metadata.h"
-#include "proxy/base/addr.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,7 +55,13 @@ struct lk_filter_chain_config {
 };
 
 /* ListenerFilterChainMatchPredicate: when true the listener filter is skipped. */
-enum lk_listener_predicate_kind { LK_PREDICATE_OR, LK_PREDICATE_AND, LK_PREDICATE_NOT, LK_PREDICATE_ANY, LK_PREDICATE_PORT_RANGE };
+enum lk_listener_predicate_kind {
+    LK_PREDICATE_OR,
+    LK_PREDICATE_AND,
+    LK_PREDICATE_NOT,
+    LK_PREDICATE_ANY,
+    LK_PREDICATE_PORT_RANGE
+};
 struct lk_listener_predicate {
     enum lk_listener_predicate_kind kind;
     const struct lk_listener_predicate *rules; /* OR, AND, NOT */
@@ -81,20 +87,20 @@ struct lk_listener_config {
     struct lk_ref ref;
     struct lk_arena *arena;
     struct lk_str name;
-    struct lk_str stat_prefix; /* empty: the address */
+    struct lk_str stat_prefix;           /* empty: the address */
     struct lk_listen_address *addresses; /* address, then additional_addresses */
     size_t address_count;
-    bool bind_to_port;        /* true */
+    bool bind_to_port; /* true */
     bool use_original_dst;
     bool transparent;
     bool freebind;
-    bool reuse_port;          /* enable_reuse_port, only when written: default false here, see DESIGN Sockets */
-    bool continue_on_timeout; /* continue_on_listener_filters_timeout */
+    bool reuse_port;             /* enable_reuse_port, only when written: default false here, see DESIGN Sockets */
+    bool continue_on_timeout;    /* continue_on_listener_filters_timeout */
     uint32_t filters_timeout_ms; /* 15000; 0: none */
-    uint32_t buffer_limit;    /* 1 MiB */
-    uint32_t backlog;         /* tcp_backlog_size; 0: SOMAXCONN */
-    uint32_t max_connections; /* runtime envoy.resource_limits.listener.<name>.connection_limit or 0 */
-    uint32_t accepts_per_event; /* max_connections_to_accept_per_socket_event; 0: no limit */
+    uint32_t buffer_limit;       /* 1 MiB */
+    uint32_t backlog;            /* tcp_backlog_size; 0: SOMAXCONN */
+    uint32_t max_connections;    /* runtime envoy.resource_limits.listener.<name>.connection_limit or 0 */
+    uint32_t accepts_per_event;  /* max_connections_to_accept_per_socket_event; 0: no limit */
     bool ignore_global_limit;
     bool drain_modify_only;
     enum lk_traffic_direction direction;

@@ -1,7 +1,7 @@
 /*
- * Compiled matchers: strings, headers, query parameters, fractions. Immutable after compilation, used by all workers at once.
- * Sources: envoy.type.matcher.v3.StringMatcher, RegexMatcher, envoy.config.route.v3.HeaderMatcher, QueryParameterMatcher,
- * envoy.config.core.v3.RuntimeFractionalPercent.
+ * Compiled matchers: strings, headers, query parameters, fractions. Immutable after compilation, used by all workers at
+ * once. Sources: envoy.type.matcher.v3.StringMatcher, RegexMatcher, envoy.config.route.v3.HeaderMatcher,
+ * QueryParameterMatcher, envoy.config.core.v3.RuntimeFractionalPercent.
  */
 #pragma once
 
@@ -14,15 +14,15 @@
 
 struct lk_regex; /* PCRE2 with JIT; match memory is per thread */
 
-/* RE2's language: look-around, back-references and possessive quantifiers are refused, see DESIGN "Regex". The arena frees
- * it. Wanted: the whole subject must match (as Envoy's safe_regex) or any part of it. */
+/* RE2's language: look-around, back-references and possessive quantifiers are refused, see DESIGN "Regex". The arena
+ * frees it. Wanted: the whole subject must match (as Envoy's safe_regex) or any part of it. */
 struct lk_regex *lk_regex_compile(struct lk_arena *arena, struct lk_str pattern, struct lk_error *error);
 /* Like compile, but look-ahead is allowed (stats tags). */
 struct lk_regex *lk_regex_compile_lenient(struct lk_arena *arena, struct lk_str pattern, struct lk_error *error);
 bool lk_regex_full_match(const struct lk_regex *regex, struct lk_str subject);
 bool lk_regex_search(const struct lk_regex *regex, struct lk_str subject);
-/* Replaces every match; \1..\9 and \0 in the substitution (envoy RegexMatchAndSubstitute). A run that hits the match limits
- * returns the subject unchanged. */
+/* Replaces every match; \1..\9 and \0 in the substitution (envoy RegexMatchAndSubstitute). A run that hits the match
+ * limits returns the subject unchanged. */
 struct lk_str lk_regex_replace(const struct lk_regex *regex, struct lk_arena *arena, struct lk_str subject,
                                struct lk_str substitution);
 /* First match: spans of up to max groups (0 = whole); returns how many, 0 = no match. */
@@ -54,7 +54,7 @@ enum lk_value_match_kind {
     LK_VALUE_PRESENT, /* present_match true, or no specifier */
     LK_VALUE_ABSENT,  /* present_match false */
     LK_VALUE_STRING,
-    LK_VALUE_RANGE,   /* range_match: a whole decimal number in [start, end) */
+    LK_VALUE_RANGE, /* range_match: a whole decimal number in [start, end) */
 };
 
 /* Works on a resolved header key or a query parameter name; the values come from the caller. */

@@ -1,5 +1,5 @@
-/* Runtime values (bootstrap.layered_runtime, static layers and the admin layer): immutable after start here; a reader asks by
- * key with its default. */
+/* Runtime values (bootstrap.layered_runtime, static layers and the admin layer): immutable after start here; a reader
+ * asks by key with its default. */
 #pragma once
 
 #include "proxy/base/arena.h"

@@ -1,5 +1,5 @@
-/* Accepts connections on a worker. Sockets are shared with the other workers and level-triggered, so that nothing in a backlog
- * is ever forgotten. */
+/* Accepts connections on a worker. Sockets are shared with the other workers and level-triggered, so that nothing in a
+ * backlog is ever forgotten. */
 #include "proxy/downstream/acceptor.h"
 
 #include "proxy/base/log.h"
@@ -135,7 +135,8 @@ static void free_states(struct lk_listener_worker *lw)
 {
     struct lk_listener *listener = lw->listener;
     for (size_t c = 0; c <= listener->chain_count; c++) {
-        const struct lk_filter_chain *chain = c < listener->chain_count ? &listener->chains[c] : listener->default_chain;
+        const struct lk_filter_chain *chain =
+            c < listener->chain_count ? &listener->chains[c] : listener->default_chain;
         for (unsigned i = 0; chain != NULL && i < chain->filter_count; i++) {
             void *state = lw->filter_states[chain->filters[i].worker_slot];
             if (state != NULL && chain->filters[i].filter->worker_free != NULL)

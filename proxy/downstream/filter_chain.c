@@ -10,8 +10,9 @@ static bool check_order(const struct lk_network_filter *filter, unsigned index, 
     if (filter->terminal && !last)
         return lk_errors_add(errors, "terminal filter %s must be the last one of its chain", filter->name);
     if (!filter->terminal && last)
-        return lk_errors_add(errors, "the last filter of a chain must be terminal (tcp_proxy, http_connection_manager, "
-                                     "...), %s is not",
+        return lk_errors_add(errors,
+                             "the last filter of a chain must be terminal (tcp_proxy, http_connection_manager, "
+                             "...), %s is not",
                              filter->name);
     return true;
 }

@@ -24,8 +24,8 @@ struct lk_filter_chain {
     unsigned filter_count;
 };
 
-/* Instantiates the filters of one chain. *next_slot counts per-worker states over the listener. False after appending to
- * errors. */
+/* Instantiates the filters of one chain. *next_slot counts per-worker states over the listener. False after appending
+ * to errors. */
 bool lk_filter_chain_build(struct lk_filter_chain *chain, const struct lk_filter_chain_config *config,
                            struct lk_filter_context *context, unsigned *next_slot, struct lk_errors *errors);
 
@@ -47,10 +47,11 @@ enum lk_chain_step {
 
 /* Told, step by step, which chains are still in. NULL when forwarding. */
 struct lk_chain_trace {
-    void (*on_step)(struct lk_chain_trace *trace, enum lk_chain_step step, const struct lk_filter_chain *chain, bool stays);
+    void (*on_step)(struct lk_chain_trace *trace, enum lk_chain_step step, const struct lk_filter_chain *chain,
+                    bool stays);
 };
 
-/* The chain for a connection: at each step the most specific value that some remaining chain names wins, without turning back
- * (envoy FilterChainMatch). NULL: none. */
+/* The chain for a connection: at each step the most specific value that some remaining chain names wins, without
+ * turning back (envoy FilterChainMatch). NULL: none. */
 const struct lk_filter_chain *lk_filter_chain_match(const struct lk_filter_chain *chains, size_t count,
                                                     const struct lk_conn_info *info, struct lk_chain_trace *recorder);

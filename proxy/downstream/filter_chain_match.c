@@ -102,14 +102,10 @@ static unsigned fit_source_port(const struct lk_filter_chain_match *match, const
 }
 
 static const fit_fn steps[LK_CHAIN_STEP_COUNT] = {
-    [LK_CHAIN_DESTINATION_PORT] = fit_destination_port,
-    [LK_CHAIN_DESTINATION_IP] = fit_destination_ip,
-    [LK_CHAIN_SERVER_NAME] = fit_server_name,
-    [LK_CHAIN_TRANSPORT] = fit_transport,
-    [LK_CHAIN_APPLICATION] = fit_application,
-    [LK_CHAIN_DIRECT_SOURCE_IP] = fit_direct_source,
-    [LK_CHAIN_SOURCE_TYPE] = fit_source_type,
-    [LK_CHAIN_SOURCE_IP] = fit_source_ip,
+    [LK_CHAIN_DESTINATION_PORT] = fit_destination_port, [LK_CHAIN_DESTINATION_IP] = fit_destination_ip,
+    [LK_CHAIN_SERVER_NAME] = fit_server_name,           [LK_CHAIN_TRANSPORT] = fit_transport,
+    [LK_CHAIN_APPLICATION] = fit_application,           [LK_CHAIN_DIRECT_SOURCE_IP] = fit_direct_source,
+    [LK_CHAIN_SOURCE_TYPE] = fit_source_type,           [LK_CHAIN_SOURCE_IP] = fit_source_ip,
     [LK_CHAIN_SOURCE_PORT] = fit_source_port,
 };
 

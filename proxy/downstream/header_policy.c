@@ -1,7 +1,7 @@
 /*
- * What every request head gets before filters see it: path and host checks, forwarded-for and -proto, request id, internal
- * headers, hop-by-hop headers. Order and defaults follow Envoy's connection manager (docs: HTTP header manipulation). Runs on
- * the session's worker.
+ * What every request head gets before filters see it: path and host checks, forwarded-for and -proto, request id,
+ * internal headers, hop-by-hop headers. Order and defaults follow Envoy's connection manager (docs: HTTP header
+ * manipulation). Runs on the session's worker.
  */
 #include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
@@ -38,9 +38,8 @@ static void strip_host(struct lk_http_exchange *ex, struct lk_headers *headers)
     lk_host_split(authority, &host, &port);
     if (config->strip_trailing_host_dot && host.len > 1 && host.ptr[host.len - 1] == '.') {
         struct lk_str bare = lk_str(host.ptr, host.len - 1);
-        authority = port.len > 0
-                        ? lk_arena_printf(headers->arena, "%.*s:%.*s", LK_STR_ARG(bare), LK_STR_ARG(port))
-                        : bare;
+        authority =
+            port.len > 0 ? lk_arena_printf(headers->arena, "%.*s:%.*s", LK_STR_ARG(bare), LK_STR_ARG(port)) : bare;
         set_authority(headers, authority);
         lk_host_split(authority, &host, &port);
     }
@@ -103,9 +102,8 @@ static enum lk_policy_verdict check_path(struct lk_http_exchange *ex, struct lk_
     }
     if (!config->normalize_path && !config->merge_slashes && config->escaped_slashes == LK_SLASH_KEEP)
         return LK_POLICY_PASS;
-    enum lk_path_result result =
-        lk_path_normalize(headers->arena, path, config->normalize_path, config->merge_slashes, config->escaped_slashes,
-                          &changed);
+    enum lk_path_result result = lk_path_normalize(headers->arena, path, config->normalize_path, config->merge_slashes,
+                                                   config->escaped_slashes, &changed);
     if (result == LK_PATH_REDIRECT || result == LK_PATH_REJECT)
         show_unescaped(ex, headers, path);
     switch (result) {
@@ -165,7 +163,8 @@ static enum lk_policy_verdict check_underscores(struct lk_http_exchange *ex, str
     return LK_POLICY_PASS;
 }
 
-/* --- hop by hop ----------------------------------------------------------------------------------------------------- */
+/* --- hop by hop -----------------------------------------------------------------------------------------------------
+ */
 
 /* Connection as one list, however many lines it came in. */
 static struct lk_str connection_options(const struct lk_headers *headers)
@@ -223,7 +222,8 @@ static void remove_hop_by_hop(struct lk_http_exchange *ex, struct lk_headers *he
     remove_if_there(headers, LK_HEADER_TRANSFER_ENCODING);
 }
 
-/* --- addresses -------------------------------------------------------------------------------------------------------- */
+/* --- addresses
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* The n-th address from the right of x-forwarded-for (0: the last); *single: there was only one. */
 static bool forwarded_address(const struct lk_headers *headers, uint32_t n, struct lk_addr *out, bool *single)
@@ -280,7 +280,7 @@ static bool take_remote_address(struct lk_http_exchange *ex, struct lk_headers *
         info->remote = info->conn->remote;
     if (!config->skip_xff_append) {
         struct lk_str peer = lk_addr_is_loopback(&info->conn->remote) ? lk_local_address_text(info->conn->remote.family)
-                                                                     : lk_addr_ip_text(&info->conn->remote, text);
+                                                                      : lk_addr_ip_text(&info->conn->remote, text);
         append_forwarded_for(headers, lk_arena_str(headers->arena, peer));
     }
     if (config->xff_num_trusted_hops == 0 || !has(headers, LK_HEADER_X_FORWARDED_PROTO))
@@ -307,10 +307,8 @@ static bool trust_forwarded_for(struct lk_http_exchange *ex, struct lk_headers *
 static void strip_internal_headers(struct lk_headers *headers, bool edge)
 {
     static const enum lk_header_id of_the_edge[] = {
-        LK_HEADER_X_ENVOY_DECORATOR_OPERATION,
-        LK_HEADER_X_ENVOY_DOWNSTREAM_SERVICE_CLUSTER,
-        LK_HEADER_X_ENVOY_DOWNSTREAM_SERVICE_NODE,
-        LK_HEADER_X_ENVOY_ORIGINAL_PATH,
+        LK_HEADER_X_ENVOY_DECORATOR_OPERATION,     LK_HEADER_X_ENVOY_DOWNSTREAM_SERVICE_CLUSTER,
+        LK_HEADER_X_ENVOY_DOWNSTREAM_SERVICE_NODE, LK_HEADER_X_ENVOY_ORIGINAL_PATH,
         LK_HEADER_X_ENVOY_ORIGINAL_HOST,
     };
     static const enum lk_header_id internal[] = {
@@ -356,7 +354,8 @@ static void set_addresses(struct lk_http_exchange *ex, struct lk_headers *header
     ex->fresh_request_id = edge && !config->preserve_external_request_id;
 }
 
-/* --- the rest --------------------------------------------------------------------------------------------------------- */
+/* --- the rest
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void set_scheme(struct lk_http_exchange *ex, struct lk_headers *headers)
 {

@@ -1,5 +1,5 @@
-/* One exchange: codec events go into the filter chain, what comes out of the chain goes to the codec. Runs on the session's
- * worker. */
+/* One exchange: codec events go into the filter chain, what comes out of the chain goes to the codec. Runs on the
+ * session's worker. */
 #include "proxy/base/mem.h"
 #include "proxy/downstream/http_manager_internal.h"
 #include "proxy/router/route_match.h"
@@ -168,7 +168,8 @@ static void pause_request(struct lk_http_stream *stream, bool pause)
         lk_codec_resume(ex->cs);
 }
 
-/* --- routes --------------------------------------------------------------------------------------------------------- */
+/* --- routes ---------------------------------------------------------------------------------------------------------
+ */
 
 const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex)
 {

@@ -1,4 +1,5 @@
-/* Workers' state of an HTTP manager, and the life of an exchange: born, timed, logged, ended. Runs on the session's worker. */
+/* Workers' state of an HTTP manager, and the life of an exchange: born, timed, logged, ended. Runs on the session's
+ * worker. */
 #include "proxy/base/clock.h"
 #include "proxy/base/mem.h"
 #include "proxy/downstream/http_manager_internal.h"
@@ -9,7 +10,8 @@
 
 /* --- worker ------------------------------------------------------------------------------------------------------- */
 
-struct lk_http_manager_worker *lk_http_manager_worker_new(const struct lk_http_manager_config *config, struct lk_loop *loop)
+struct lk_http_manager_worker *lk_http_manager_worker_new(const struct lk_http_manager_config *config,
+                                                          struct lk_loop *loop)
 {
     struct lk_http_manager_worker *worker = lk_calloc(1, sizeof(*worker));
     worker->config = config;

@@ -85,7 +85,8 @@ static void on_conn_timer(struct lk_timer *timer)
         break;
     case LK_HTTP_TIMER_HEAD:
         lk_stats_inc(stats, LK_HTTP_RQ_HEADER_TIMEOUT);
-        lk_http_conn_bad_request(hc, 408, LK_STR("request header timeout"), LK_STR("request_header_timeout"), LK_FLAG_COUNT);
+        lk_http_conn_bad_request(hc, 408, LK_STR("request header timeout"), LK_STR("request_header_timeout"),
+                                 LK_FLAG_COUNT);
         break;
     case LK_HTTP_TIMER_HEAD_IDLE:
         lk_stats_inc(stats, LK_HTTP_RQ_IDLE_TIMEOUT);
@@ -98,8 +99,8 @@ static void on_conn_timer(struct lk_timer *timer)
     }
 }
 
-/* The connection ends at its next response. One that is idle gets `grace` for it: a request may be on its way, and closing
- * under it would lose it. */
+/* The connection ends at its next response. One that is idle gets `grace` for it: a request may be on its way, and
+ * closing under it would lose it. */
 static void drain(struct lk_http_conn *hc, uint32_t grace_ms)
 {
     if (hc->closing || hc->draining)
@@ -346,6 +347,7 @@ void lk_http_manager_start(struct lk_session *session, const void *config, void 
     lk_timer_init(&hc->timer, on_conn_timer);
     lk_timer_init(&hc->duration, on_max_connection_duration);
     hc->codec = lk_h1_server_new(&hc->config->h1, &hc->conn->out, &codec_callbacks, hc);
+    lk_conn_expect_head(hc->conn, (size_t)hc->config->h1.max_headers_kb * 1024);
     hc->conn->high_watermark = lk_session_listener(session)->buffer_limit;
     lk_stats_inc(hc->config->stats, LK_HTTP_CX_TOTAL);
     lk_stats_inc(hc->config->stats, LK_HTTP_CX_ACTIVE);

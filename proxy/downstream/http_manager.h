@@ -1,6 +1,6 @@
 /*
- * The HTTP connection manager: codec, streams, header policy, timeouts and logs of a downstream connection. The engine behind
- * filters/network/http_connection_manager.c, which decodes the configuration into struct lk_http_manager_config.
+ * The HTTP connection manager: codec, streams, header policy, timeouts and logs of a downstream connection. The engine
+ * behind filters/network/http_connection_manager.c, which decodes the configuration into struct lk_http_manager_config.
  */
 #pragma once
 

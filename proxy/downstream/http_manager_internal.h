@@ -52,21 +52,21 @@ struct lk_http_exchange {
     struct lk_timer request_deadline; /* request_timeout */
     struct lk_timer duration;         /* max_stream_duration */
     struct lk_deferred free_later;
-    struct lk_headers no_headers;     /* stands for a head that could not be read */
+    struct lk_headers no_headers; /* stands for a head that could not be read */
     const struct lk_route *route;
-    struct lk_route_table *routes;    /* referenced while the stream lives */
+    struct lk_route_table *routes; /* referenced while the stream lives */
     uint64_t random;
     uint32_t idle_ms;
-    uint16_t request_pauses;          /* by filters and router */
+    uint16_t request_pauses; /* by filters and router */
     bool route_known;
     bool chain_started;
     bool head_request;
     bool is_grpc;
-    bool upgraded;     /* 101 went through */
+    bool upgraded; /* 101 went through */
     bool upgrade_asked;
-    bool close_after;  /* the connection ends with this exchange */
-    bool ended;        /* finished or reset: nothing more happens */
-    bool blocked;      /* its filters know that the connection's output is above its watermark */
+    bool close_after; /* the connection ends with this exchange */
+    bool ended;       /* finished or reset: nothing more happens */
+    bool blocked;     /* its filters know that the connection's output is above its watermark */
     bool expect_continue;
     bool force_trace;
     bool fresh_request_id; /* from outside: its own id is not kept */

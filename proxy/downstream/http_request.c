@@ -1,4 +1,5 @@
-/* A request head has arrived: checks, header policy, route, upgrade, then the filter chain. Runs on the session's worker. */
+/* A request head has arrived: checks, header policy, route, upgrade, then the filter chain. Runs on the session's
+ * worker. */
 #include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
 #include "proxy/downstream/http_manager_internal.h"
@@ -49,13 +50,13 @@ static bool may_upgrade(struct lk_http_exchange *ex, struct lk_str type)
     return known ? enabled : upgrade_enabled(config->upgrades, config->upgrade_count, type, &known);
 }
 
-/* False: the request was refused. */
-static bool handle_upgrade(struct lk_http_exchange *ex, struct lk_headers *headers)
+/* False: the request was refused. One with a body of its own (`end` is false) cannot upgrade. */
+static bool handle_upgrade(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
 {
     if (!ex->upgrade_asked)
         return true;
     struct lk_str type = lk_headers_get(headers, LK_HEADER_UPGRADE);
-    if (may_upgrade(ex, type)) {
+    if (end && may_upgrade(ex, type)) {
         ex->cs->upgrade = true;
         ex->stream.request_upgrade = true;
         ex->stream.request_ended = false; /* what follows the head is payload */
@@ -100,7 +101,7 @@ void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers
         lk_exchange_reply(ex, 404, lk_str(NULL, 0), LK_STR("route_not_found"));
         return;
     }
-    if (!handle_upgrade(ex, headers))
+    if (!handle_upgrade(ex, headers, end))
         return;
     if (hc->config->chain.count == 0) {
         /* a manager without filters has nothing that could answer */

@@ -1,5 +1,5 @@
-/* What every response head gets before it leaves: hop-by-hop headers out, date, server, via and connection in. Order follows
- * Envoy's. Runs on the session's worker. */
+/* What every response head gets before it leaves: hop-by-hop headers out, date, server, via and connection in. Order
+ * follows Envoy's. Runs on the session's worker. */
 #include "proxy/base/clock.h"
 #include "proxy/base/mem.h"
 #include "proxy/downstream/http_manager_internal.h"

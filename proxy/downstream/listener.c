@@ -64,8 +64,9 @@ static void stat_name(const struct lk_listener_config *config, char *out, size_t
     }
 }
 
-static bool build_listener_filter(struct lk_listener_filter_entry *entry, const struct lk_listener_filter_config *config,
-                                  struct lk_filter_context *context, struct lk_errors *errors)
+static bool build_listener_filter(struct lk_listener_filter_entry *entry,
+                                  const struct lk_listener_filter_config *config, struct lk_filter_context *context,
+                                  struct lk_errors *errors)
 {
     const struct lk_listener_filter *filter = lk_registry_listener(context->registry, config->name, config->any.type);
     if (filter == NULL) {
@@ -91,7 +92,8 @@ static bool has_filter(const struct lk_listener *listener, const char *name)
 }
 
 /* use_original_dst implies the filter that finds the destination. */
-static bool imply_original_dst(struct lk_listener *listener, struct lk_filter_context *context, struct lk_errors *errors)
+static bool imply_original_dst(struct lk_listener *listener, struct lk_filter_context *context,
+                               struct lk_errors *errors)
 {
     if (!listener->config->use_original_dst || has_filter(listener, "envoy.filters.listener.original_dst"))
         return true;
@@ -172,8 +174,7 @@ bool lk_listeners_add(struct lk_listeners *listeners, const struct lk_listener_c
     listener->index = (unsigned)listeners->count;
     stat_name(config, name, sizeof(name));
     listener->stats = lk_stats_scope_ref(context->stats, &lk_listener_stat_block, lk_str_from(name));
-    listeners->all =
-        lk_grow(listeners->all, &listeners->cap, listeners->count + 1, sizeof(struct lk_listener *));
+    listeners->all = lk_grow(listeners->all, &listeners->cap, listeners->count + 1, sizeof(struct lk_listener *));
     listeners->all[listeners->count++] = listener;
     context->direction = config->direction;
     context->listener_name = config->name;
@@ -244,9 +245,10 @@ struct lk_listener *lk_listeners_owner(struct lk_listeners *listeners, const str
         const struct lk_listener_config *config = listeners->by_port[i]->config;
         for (size_t a = 0; a < config->address_count; a++) {
             const struct lk_listen_address *address = &config->addresses[a];
-            bool same_family = address->addr.family == destination->family ||
-                               (address->ipv4_compat && destination->family == AF_INET);
-            if (same_family && lk_addr_is_any(&address->addr) && lk_addr_port(&address->addr) == lk_addr_port(destination))
+            bool same_family =
+                address->addr.family == destination->family || (address->ipv4_compat && destination->family == AF_INET);
+            if (same_family && lk_addr_is_any(&address->addr) &&
+                lk_addr_port(&address->addr) == lk_addr_port(destination))
                 return listeners->by_port[i];
         }
     }

@@ -1,6 +1,7 @@
 /*
- * A listener made ready from configuration, and all listeners of the process. Built on the main thread and immutable while
- * workers use it, except the declared atomics. Sockets are bound by main, one per address, and shared by all workers.
+ * A listener made ready from configuration, and all listeners of the process. Built on the main thread and immutable
+ * while workers use it, except the declared atomics. Sockets are bound by main, one per address, and shared by all
+ * workers.
  */
 #pragma once
 
@@ -35,7 +36,7 @@ struct lk_listener {
     unsigned worker_slots; /* per-worker filter states of all chains */
     int *fds;              /* by address; -1: not bound. With reuse_port: address x worker */
     unsigned fd_count;
-    struct lk_addr *bound; /* as the kernel says, by address */
+    struct lk_addr *bound;   /* as the kernel says, by address */
     atomic_uint connections; /* over all workers */
     atomic_uint stopped;     /* workers that no longer accept; the last one closes the sockets */
     atomic_bool draining;
@@ -44,7 +45,7 @@ struct lk_listener {
 struct lk_listeners {
     struct lk_listener **all;
     size_t count, cap;
-    struct lk_map by_address; /* original destination: address bytes -> listener */
+    struct lk_map by_address;     /* original destination: address bytes -> listener */
     struct lk_listener **by_port; /* wildcard listeners, sorted by nothing: few */
     size_t by_port_count, by_port_cap;
     unsigned worker_count;
@@ -57,8 +58,8 @@ struct lk_listeners {
 
 struct lk_listeners *lk_listeners_new(unsigned worker_count, uint32_t max_connections);
 void lk_listeners_free(struct lk_listeners *listeners);
-/* Instantiates filters and chains; takes a reference on config. False after appending to errors. context->arena must live as
- * long as the listener. */
+/* Instantiates filters and chains; takes a reference on config. False after appending to errors. context->arena must
+ * live as long as the listener. */
 bool lk_listeners_add(struct lk_listeners *listeners, const struct lk_listener_config *config,
                       struct lk_filter_context *context, struct lk_errors *errors);
 /* Binds and listens on every address; workers accept later. */

@@ -1,4 +1,5 @@
-/* The machine's own address, as x-forwarded-for shows it for callers on the loopback interface (Envoy: getLocalAddress). */
+/* The machine's own address, as x-forwarded-for shows it for callers on the loopback interface (Envoy:
+ * getLocalAddress). */
 #pragma once
 
 #include "proxy/base/str.h"

@@ -1,9 +1,9 @@
-/* Answers made here: body and headers of local replies, shaped by local_reply_config (envoy HttpConnectionManager). Runs on
- * the session's worker. */
+/* Answers made here: body and headers of local replies, shaped by local_reply_config (envoy HttpConnectionManager).
+ * Runs on the session's worker. */
 #include "proxy/base/mem.h"
 #include "proxy/downstream/http_manager_internal.h"
-#include "proxy/filter/log_filter.h"
 #include "proxy/filter/format_eval.h"
+#include "proxy/filter/log_filter.h"
 #include "proxy/http/status.h"
 #include "proxy/router/header_mutation.h"
 

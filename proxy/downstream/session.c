@@ -1,6 +1,7 @@
 /*
- * One accepted connection: listener filters look at it, it may be handed to the listener that owns its original destination, a
- * filter chain is chosen, gate filters let it in, and the terminal filter takes over. Runs on the accepting worker.
+ * One accepted connection: listener filters look at it, it may be handed to the listener that owns its original
+ * destination, a filter chain is chosen, gate filters let it in, and the terminal filter takes over. Runs on the
+ * accepting worker.
  */
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
@@ -245,7 +246,8 @@ static void on_timeout(struct lk_timer *timer)
     inspect(session);
 }
 
-/* --- chain and gates ------------------------------------------------------------------------------------------------ */
+/* --- chain and gates ------------------------------------------------------------------------------------------------
+ */
 
 static void choose_chain(struct lk_session *session)
 {
@@ -340,7 +342,8 @@ static void run_gates(struct lk_session *session)
     last->filter->start(session, last->config, lk_listener_worker_state(session->lw, last));
 }
 
-/* --- accept ----------------------------------------------------------------------------------------------------------- */
+/* --- accept
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static uint64_t next_id(void)
 {
@@ -359,7 +362,8 @@ static void find_local(struct lk_session *session, unsigned address)
     session->info.direct_local = session->info.local;
 }
 
-struct lk_session *lk_session_accept(struct lk_listener_worker *lw, int fd, const struct lk_addr *remote, unsigned address)
+struct lk_session *lk_session_accept(struct lk_listener_worker *lw, int fd, const struct lk_addr *remote,
+                                     unsigned address)
 {
     struct lk_session *session = lk_calloc(1, sizeof(*session));
     session->lw = lw;
@@ -397,7 +401,8 @@ void lk_session_abort(struct lk_session *session)
     }
 }
 
-/* --- what filters ask ------------------------------------------------------------------------------------------------- */
+/* --- what filters ask
+ * ------------------------------------------------------------------------------------------------- */
 
 struct lk_session *lk_session_of_node(struct lk_list *node)
 {

@@ -136,7 +136,8 @@ void lk_tcp_tunnel_on_drain(void *terminal)
     (void)terminal; /* a TCP stream has no good moment: it ends by itself or at the drain's limit */
 }
 
-/* --- timers --------------------------------------------------------------------------------------------------------- */
+/* --- timers ---------------------------------------------------------------------------------------------------------
+ */
 
 static void on_idle(struct lk_timer *timer)
 {
@@ -159,7 +160,8 @@ static void touch(struct tunnel *t)
         lk_timer_push(t->loop, &t->idle, t->config->idle_timeout_ms);
 }
 
-/* --- splice --------------------------------------------------------------------------------------------------------- */
+/* --- splice ---------------------------------------------------------------------------------------------------------
+ */
 
 static void splice_progress(void *owner)
 {
@@ -193,7 +195,8 @@ static void maybe_splice(struct tunnel *t)
     t->spliced_fds[0] = dup(t->down->fd);
     t->spliced_fds[1] = dup(up->fd);
     if (t->spliced_fds[0] >= 0 && t->spliced_fds[1] >= 0)
-        t->splice = lk_splice_new(t->loop, t->spliced_fds[0], t->spliced_fds[1], t->down_eof, t->up_eof, &splice_ops, t);
+        t->splice =
+            lk_splice_new(t->loop, t->spliced_fds[0], t->spliced_fds[1], t->down_eof, t->up_eof, &splice_ops, t);
     if (t->splice == NULL) {
         if (t->spliced_fds[0] >= 0)
             close(t->spliced_fds[0]);
@@ -205,7 +208,8 @@ static void maybe_splice(struct tunnel *t)
     lk_conn_pause(up);
 }
 
-/* --- relay ---------------------------------------------------------------------------------------------------------- */
+/* --- relay ----------------------------------------------------------------------------------------------------------
+ */
 
 static void check_done(struct tunnel *t)
 {
@@ -317,13 +321,11 @@ static const struct lk_conn_ops down_ops = {.on_data = down_data,
                                             .on_drained = down_drained,
                                             .on_flushed = flushed,
                                             .on_failure = down_failure};
-static const struct lk_conn_ops up_ops = {.on_data = up_data,
-                                          .on_eof = up_eof,
-                                          .on_drained = up_drained,
-                                          .on_flushed = flushed,
-                                          .on_failure = up_failure};
+static const struct lk_conn_ops up_ops = {
+    .on_data = up_data, .on_eof = up_eof, .on_drained = up_drained, .on_flushed = flushed, .on_failure = up_failure};
 
-/* --- connecting ------------------------------------------------------------------------------------------------------- */
+/* --- connecting
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void on_connected(void *owner)
 {

@@ -1,6 +1,7 @@
 /*
- * Relays bytes between a downstream connection and one host of a cluster, both ways, with half-close and back-pressure: the
- * engine behind filters/network/tcp_proxy.c. A long plaintext stream moves on to splice(2). Owner: the session's worker.
+ * Relays bytes between a downstream connection and one host of a cluster, both ways, with half-close and back-pressure:
+ * the engine behind filters/network/tcp_proxy.c. A long plaintext stream moves on to splice(2). Owner: the session's
+ * worker.
  */
 #pragma once
 

@@ -23,8 +23,8 @@ struct lk_access_logger {
     void (*log)(const void *config, const struct lk_log_event *event);
 };
 
-/* Instantiates every entry of a list (main thread); appends to errors with field path `access_log[i]`. The result is a copy
- * in context->arena. */
+/* Instantiates every entry of a list (main thread); appends to errors with field path `access_log[i]`. The result is a
+ * copy in context->arena. */
 const struct lk_access_log_config *lk_access_logs_build(struct lk_filter_context *context,
                                                         const struct lk_access_log_config *logs, size_t count,
                                                         struct lk_errors *errors);

@@ -1,5 +1,6 @@
 /*
- * All that a filter may know of the world while its configuration is built: main thread, once per configuration version.
+ * All that a filter may know of the world while its configuration is built: main thread, once per configuration
+ * version.
  */
 #pragma once
 
@@ -28,15 +29,15 @@ struct lk_filter_context {
     struct lk_clusters *clusters;
     struct lk_file_sinks *sinks;
     const struct lk_bootstrap_config *bootstrap;
-    bool validate_only; /* --mode validate: open no file, no socket */
-    bool allow_unknown; /* unknown fields are warnings instead of errors */
+    bool validate_only;                  /* --mode validate: open no file, no socket */
+    bool allow_unknown;                  /* unknown fields are warnings instead of errors */
     enum lk_traffic_direction direction; /* of the listener */
     struct lk_str listener_name;
     struct lk_str listener_stat_prefix; /* "listener.0.0.0.0_80." */
-    struct lk_admin_pages *admin; /* NULL in validate mode */
+    struct lk_admin_pages *admin;       /* NULL in validate mode */
 };
 
-/* A refcounted object that survives configuration versions (rate buckets, a lane table), by key. make() is called when there
- * is none; the last lk_shared_unref calls drop(). Main thread. */
+/* A refcounted object that survives configuration versions (rate buckets, a lane table), by key. make() is called when
+ * there is none; the last lk_shared_unref calls drop(). Main thread. */
 void *lk_shared_ref(const char *key, void *(*make)(void *arg), void *arg, void (*drop)(void *object));
 void lk_shared_unref(void *object);

@@ -61,7 +61,8 @@ void lk_json_format_prepare(struct lk_json_format *format)
         lk_json_format_prepare(&format->children[i]);
 }
 
-/* --- output --------------------------------------------------------------------------------------------------------- */
+/* --- output ---------------------------------------------------------------------------------------------------------
+ */
 
 struct out {
     struct lk_arena *arena;
@@ -95,7 +96,8 @@ static void out_init(struct out *out, struct lk_arena *arena)
     *out = (struct out){.arena = arena, .data = lk_arena_alloc(arena, 512), .cap = 512};
 }
 
-static struct lk_format_value value_of(const struct lk_format_part *part, const struct lk_log_event *event, char *scratch)
+static struct lk_format_value value_of(const struct lk_format_part *part, const struct lk_log_event *event,
+                                       char *scratch)
 {
     struct lk_format_value value;
     if (part->op == LK_FORMAT_EXTENSION) {
@@ -113,9 +115,11 @@ static struct lk_format_value value_of(const struct lk_format_part *part, const 
     return value;
 }
 
-/* --- text ------------------------------------------------------------------------------------------------------------- */
+/* --- text
+ * ------------------------------------------------------------------------------------------------------------- */
 
-static void put_format(struct out *out, const struct lk_format *format, const struct lk_log_event *event, struct lk_str missing)
+static void put_format(struct out *out, const struct lk_format *format, const struct lk_log_event *event,
+                       struct lk_str missing)
 {
     char scratch[LK_FORMAT_SCRATCH];
     for (unsigned i = 0; i < format->count; i++) {
@@ -148,7 +152,8 @@ struct lk_str lk_format_eval_header(const struct lk_format *format, const struct
     return lk_str(out.data, out.len);
 }
 
-/* --- JSON --------------------------------------------------------------------------------------------------------------- */
+/* --- JSON
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void put_json_string(struct out *out, struct lk_str s)
 {
@@ -177,7 +182,8 @@ static void put_json_string(struct out *out, struct lk_str s)
 }
 
 /* A value that is one operator keeps its type: numbers stay numbers, what is absent is null. */
-static bool put_json_value(struct out *out, const struct lk_format *format, const struct lk_log_event *event, bool omit_empty)
+static bool put_json_value(struct out *out, const struct lk_format *format, const struct lk_log_event *event,
+                           bool omit_empty)
 {
     char scratch[LK_FORMAT_SCRATCH];
     if (format->count == 1 && format->parts[0].op != LK_FORMAT_TEXT) {
@@ -197,7 +203,8 @@ static bool put_json_value(struct out *out, const struct lk_format *format, cons
     return true;
 }
 
-static bool put_json(struct out *out, const struct lk_json_format *format, const struct lk_log_event *event, bool omit_empty)
+static bool put_json(struct out *out, const struct lk_json_format *format, const struct lk_log_event *event,
+                     bool omit_empty)
 {
     bool object = format->kind == LK_JSON_FORMAT_OBJECT;
     bool first = true;
@@ -225,7 +232,8 @@ static bool put_json(struct out *out, const struct lk_json_format *format, const
     return true;
 }
 
-struct lk_str lk_json_format_eval(const struct lk_json_format *format, const struct lk_log_event *event, bool omit_empty)
+struct lk_str lk_json_format_eval(const struct lk_json_format *format, const struct lk_log_event *event,
+                                  bool omit_empty)
 {
     struct out out;
     out_init(&out, event->arena);

@@ -20,6 +20,7 @@ struct lk_str lk_format_eval(const struct lk_format *format, const struct lk_log
  * there (Envoy drops a header whose value is empty). */
 struct lk_str lk_format_eval_header(const struct lk_format *format, const struct lk_log_event *event);
 /* One line of JSON (without newline). */
-struct lk_str lk_json_format_eval(const struct lk_json_format *format, const struct lk_log_event *event, bool omit_empty);
+struct lk_str lk_json_format_eval(const struct lk_json_format *format, const struct lk_log_event *event,
+                                  bool omit_empty);
 /* Envoy's default access-log line. */
 extern const char lk_default_log_format[];

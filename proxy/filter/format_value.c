@@ -94,10 +94,12 @@ static struct lk_format_value without_query(const struct lk_format_part *part, c
     return value.text.ptr != NULL ? text(lk_path_only(value.text)) : absent;
 }
 
-/* --- metadata ------------------------------------------------------------------------------------------------------ */
+/* --- metadata ------------------------------------------------------------------------------------------------------
+ */
 
 /* "namespace:key:key" */
-static struct lk_format_value metadata(const struct lk_metadata *source, struct lk_str spec, const struct lk_log_event *event)
+static struct lk_format_value metadata(const struct lk_metadata *source, struct lk_str spec,
+                                       const struct lk_log_event *event)
 {
     struct lk_str keys[16];
     size_t count = 0;
@@ -144,7 +146,8 @@ static struct lk_format_value typed_metadata(const struct lk_format_part *part, 
     return source != NULL ? metadata(source, rest, event) : absent;
 }
 
-/* --- the stream ------------------------------------------------------------------------------------------------------ */
+/* --- the stream ------------------------------------------------------------------------------------------------------
+ */
 
 static struct lk_format_value flags(const struct lk_stream_info *info, bool long_names, char *scratch)
 {
@@ -260,7 +263,8 @@ static uint64_t head_bytes(const struct lk_headers *headers)
     return bytes;
 }
 
-static struct lk_format_value of_message(const struct lk_format_part *part, const struct lk_log_event *event, char *scratch)
+static struct lk_format_value of_message(const struct lk_format_part *part, const struct lk_log_event *event,
+                                         char *scratch)
 {
     const struct lk_stream_info *info = event->info;
     switch (part->op) {
@@ -308,7 +312,8 @@ static struct lk_format_value of_message(const struct lk_format_part *part, cons
     }
 }
 
-static struct lk_format_value of_upstream(const struct lk_format_part *part, const struct lk_log_event *event, char *scratch)
+static struct lk_format_value of_upstream(const struct lk_format_part *part, const struct lk_log_event *event,
+                                          char *scratch)
 {
     const struct lk_upstream_info *up = &event->info->upstream;
     switch (part->op) {
@@ -420,8 +425,8 @@ struct lk_format_value lk_format_value_of(const struct lk_format_part *part, con
     case LK_FORMAT_START_TIME_LOCAL:
         return text(lk_format_time(part->text, info->start_wall_us, true, event, scratch));
     case LK_FORMAT_EMIT_TIME:
-        return text(lk_format_time(part->text, info->start_wall_us + (int64_t)(info->end_us - info->start_us), false, event,
-                                   scratch));
+        return text(lk_format_time(part->text, info->start_wall_us + (int64_t)(info->end_us - info->start_us), false,
+                                   event, scratch));
     case LK_FORMAT_DURATION:
     case LK_FORMAT_REQUEST_DURATION:
     case LK_FORMAT_REQUEST_TX_DURATION:

@@ -1,6 +1,6 @@
 /*
- * Runs the HTTP filters of a stream: the request walks the slots upwards, the response downwards. A paused slot queues what
- * comes after; the contract is the table in http_filter.h. Runs on the stream's worker.
+ * Runs the HTTP filters of a stream: the request walks the slots upwards, the response downwards. A paused slot queues
+ * what comes after; the contract is the table in http_filter.h. Runs on the stream's worker.
  */
 #include "proxy/filter/http_stream.h"
 
@@ -10,7 +10,8 @@
 #include <string.h>
 
 static void run_headers(struct lk_http_stream *stream, enum lk_http_direction dir, int index, bool end);
-static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data, bool end);
+static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data,
+                     bool end);
 static void run_trailers(struct lk_http_stream *stream, enum lk_http_direction dir, int index);
 
 static int slot_index(const struct lk_http_slot *slot)
@@ -29,7 +30,8 @@ static bool stopped(const struct lk_http_stream *stream, enum lk_http_direction 
     return stream->destroyed || (dir == LK_HTTP_REQUEST && stream->request_stopped);
 }
 
-/* The same inside a walk that began when the response was `local` or not: a local reply cuts an upstream response short. */
+/* The same inside a walk that began when the response was `local` or not: a local reply cuts an upstream response
+ * short. */
 static bool cut(const struct lk_http_stream *stream, enum lk_http_direction dir, bool local)
 {
     return stopped(stream, dir) || (dir == LK_HTTP_RESPONSE && stream->local_response != local);
@@ -175,8 +177,8 @@ static void deliver_body(struct lk_http_slot *slot, enum lk_http_direction dir)
     if (!cut(stream, dir, local)) {
         if (status == LK_FILTER_PAUSE) {
             enqueue(slot, dir, body, !has_trailers);
-            d->trailers_held = has_trailers ? (dir == LK_HTTP_REQUEST ? stream->request_trailers : stream->response_trailers)
-                                            : NULL;
+            d->trailers_held =
+                has_trailers ? (dir == LK_HTTP_REQUEST ? stream->request_trailers : stream->response_trailers) : NULL;
             d->state = headers_held ? LK_SLOT_PAUSED_HEADERS : LK_SLOT_PAUSED_DATA;
             d->seen = body.len;
             d->end_seen = true;
@@ -235,7 +237,8 @@ static void run_headers(struct lk_http_stream *stream, enum lk_http_direction di
     }
 }
 
-static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data, bool end)
+static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data,
+                     bool end)
 {
     const bool local = stream->local_response;
     for (; !at_end(stream, index); index += step(dir)) {

@@ -1,14 +1,13 @@
 /*
- * The contract of HTTP filters. A filter is one const descriptor. Its configuration is built once from typed bytes on the
- * main thread and is immutable; a cheap instance is made per stream, in the stream's arena.
+ * The contract of HTTP filters. A filter is one const descriptor. Its configuration is built once from typed bytes on
+ * the main thread and is immutable; a cheap instance is made per stream, in the stream's arena.
  *
  * Two answers only: continue or pause. Everything else is a verb on the stream.
  *
  *   moment              | what the runner does on PAUSE                        | what ends it
  *   --------------------+------------------------------------------------------+------------------------------------------
- *   headers             | later events of that direction are queued before     | lk_http_resume: the next filter gets the
- *                       | this filter; above the stream's limit the source is  | headers, then the queue starts at THIS
- *                       | paused                                               | filter
+ *   headers             | later events of that direction are queued before     | lk_http_resume: the next filter gets
+ * the | this filter; above the stream's limit the source is  | headers, then the queue starts at THIS | paused | filter
  *   data                | the same, and this piece is queued too               | resume: this piece goes to the NEXT
  *                       |                                                      | filter, what came later to THIS one
  *   trailers            | the end of the stream is held                        | resume forwards them
@@ -36,15 +35,16 @@ struct lk_http_slot;   /* one filter's place in one stream's chain */
 enum lk_filter_status { LK_FILTER_CONTINUE, LK_FILTER_PAUSE };
 
 struct lk_http_filter {
-    const char *name; /* "envoy.filters.http.router" */
-    const char *type; /* "envoy.extensions.filters.http.router.v3.Router" */
+    const char *name;    /* "envoy.filters.http.router" */
+    const char *type;    /* "envoy.extensions.filters.http.router.v3.Router" */
     bool decides_access; /* who may pass: never skipped, even when is_optional */
     bool terminal;       /* the router: last in the chain, and only there */
 
     /* NULL after appending to errors. any->value may be empty: all defaults. */
     const void *(*config_new)(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors);
     /* typed_per_filter_config; NULL: the filter has none. */
-    const void *(*route_config_new)(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors);
+    const void *(*route_config_new)(struct lk_filter_context *context, const struct lk_any *any,
+                                    struct lk_errors *errors);
     /* Per-worker state, made when a worker first uses the configuration, freed with it. NULL: none. */
     void *(*worker_new)(const void *config, struct lk_loop *loop);
     void (*worker_free)(void *worker);
@@ -58,7 +58,8 @@ struct lk_http_filter {
     enum lk_filter_status (*on_response_headers)(void *self, struct lk_headers *headers, bool end);
     enum lk_filter_status (*on_response_data)(void *self, struct lk_span data, bool end);
     enum lk_filter_status (*on_response_trailers)(void *self, struct lk_headers *trailers);
-    /* Downstream takes no more response bytes for now (true) or takes them again (false): for those who produce them. */
+    /* Downstream takes no more response bytes for now (true) or takes them again (false): for those who produce them.
+     */
     void (*on_response_blocked)(void *self, bool blocked);
     /* The stream is over (completed or reset). The stream's info is final. */
     void (*on_destroy)(void *self);

@@ -1,6 +1,6 @@
 /*
- * One HTTP request and its response, as the filter chain sees it. The HTTP manager (proxy/downstream) owns it and provides
- * the sink; http_chain.c runs the filters. Owner: one worker.
+ * One HTTP request and its response, as the filter chain sees it. The HTTP manager (proxy/downstream) owns it and
+ * provides the sink; http_chain.c runs the filters. Owner: one worker.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ struct lk_slot_direction {
     bool in_callback;
     bool resume_asked; /* resumed inside its own callback */
     bool want_body;
-    bool end_held; /* end of stream is in the queue */
+    bool end_held;      /* end of stream is in the queue */
     bool source_paused; /* this slot's queue holds the source back */
     bool end_seen;      /* the filter had the end before it paused */
     size_t body_limit;
@@ -75,19 +75,20 @@ struct lk_http_stream {
     struct lk_headers *response_trailers;
     struct lk_http_slot *slots;
     unsigned slot_count;
-    uint32_t buffer_limit;  /* per direction, before the source is paused */
-    bool request_upgrade : 1; /* the request asks to leave HTTP, and may */
-    bool request_stopped : 1; /* a local reply began: request events are dropped */
-    bool request_ended : 1;   /* the whole request entered the chain */
+    uint32_t buffer_limit;     /* per direction, before the source is paused */
+    bool request_upgrade : 1;  /* the request asks to leave HTTP, and may */
+    bool request_stopped : 1;  /* a local reply began: request events are dropped */
+    bool request_ended : 1;    /* the whole request entered the chain */
     bool response_started : 1; /* response headers reached the sink */
     bool response_ended : 1;
     bool local_response : 1;
     bool destroyed : 1;
 };
 
-/* Makes the slots. `workers` are the filters' per-worker states, in the order of the entries (NULL entries allowed). `disabled`
- * asks whether the route switches an entry off or on; NULL: as configured. */
-void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_chain_config *config, void *const *workers);
+/* Makes the slots. `workers` are the filters' per-worker states, in the order of the entries (NULL entries allowed).
+ * `disabled` asks whether the route switches an entry off or on; NULL: as configured. */
+void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                         void *const *workers);
 
 /* The request enters. */
 void lk_http_chain_request_headers(struct lk_http_stream *stream, bool end);

@@ -1,6 +1,6 @@
 /*
- * The contract of listener filters: they look at a connection that was just accepted, before a filter chain is chosen. They
- * never consume: the bytes they see stay in the connection's input.
+ * The contract of listener filters: they look at a connection that was just accepted, before a filter chain is chosen.
+ * They never consume: the bytes they see stay in the connection's input.
  */
 #pragma once
 
@@ -18,8 +18,8 @@ struct lk_listener_filter {
     size_t (*max_read)(const void *config);
     /* At accept. CONTINUE: done. PAUSE: wants bytes. */
     enum lk_filter_status (*on_accept)(struct lk_session *session, const void *config);
-    /* All bytes so far. PAUSE: needs more. Called again with more bytes each time; cheap to repeat. A filter that cannot
-     * decide within max_read must continue or set *reject. eof: no more will come. */
+    /* All bytes so far. PAUSE: needs more. Called again with more bytes each time; cheap to repeat. A filter that
+     * cannot decide within max_read must continue or set *reject. eof: no more will come. */
     enum lk_filter_status (*on_data)(struct lk_session *session, const void *config, struct lk_str data, bool eof,
                                      bool *reject);
 };

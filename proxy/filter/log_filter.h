@@ -1,4 +1,5 @@
-/* Access-log filters (envoy.config.accesslog.v3.AccessLogFilter), also the matchers of local_reply_config. Any worker. */
+/* Access-log filters (envoy.config.accesslog.v3.AccessLogFilter), also the matchers of local_reply_config. Any worker.
+ */
 #pragma once
 
 #include "proxy/config/access_log_config.h"

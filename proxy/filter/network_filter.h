@@ -1,7 +1,7 @@
 /*
- * The contract of network filters. The chain of a connection ends in one terminal filter (tcp_proxy, the HTTP manager), which
- * takes the connection over. The filters before it gate its start: each sees the connection, and the first bytes if it asks,
- * before the next one does, and may consume a prefix.
+ * The contract of network filters. The chain of a connection ends in one terminal filter (tcp_proxy, the HTTP manager),
+ * which takes the connection over. The filters before it gate its start: each sees the connection, and the first bytes
+ * if it asks, before the next one does, and may consume a prefix.
  */
 #pragma once
 
@@ -52,6 +52,6 @@ bool lk_session_draining(const struct lk_session *session);
 void lk_session_set_terminal(struct lk_session *session, void *terminal);
 /* Continue with the next gate filter. */
 void lk_session_resume(struct lk_session *session);
-/* Ends the connection and, at the end of the turn, the session; the terminal's own state must be gone or in the session's
- * arena by then: on_gone (may be NULL) runs just before the arena is freed. */
+/* Ends the connection and, at the end of the turn, the session; the terminal's own state must be gone or in the
+ * session's arena by then: on_gone (may be NULL) runs just before the arena is freed. */
 void lk_session_close(struct lk_session *session, enum lk_close_mode mode, void (*on_gone)(void *terminal));

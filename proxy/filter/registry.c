@@ -26,7 +26,8 @@ const struct lk_network_filter *lk_registry_network(const struct lk_registry *re
     return NULL;
 }
 
-const struct lk_http_filter *lk_registry_http(const struct lk_registry *registry, const struct lk_str name, struct lk_str type)
+const struct lk_http_filter *lk_registry_http(const struct lk_registry *registry, const struct lk_str name,
+                                              struct lk_str type)
 {
     for (const struct lk_http_filter *const *f = registry->http_filters; *f != NULL; f++) {
         if (is((*f)->name, (*f)->type, name, type))

@@ -14,7 +14,11 @@ struct lk_registry { /* NULL-terminated arrays */
 };
 
 /* By type; an empty type (old style configuration without typed_config) is looked up by name. NULL: not built. */
-const struct lk_listener_filter *lk_registry_listener(const struct lk_registry *registry, const struct lk_str name, struct lk_str type);
-const struct lk_network_filter *lk_registry_network(const struct lk_registry *registry, const struct lk_str name, struct lk_str type);
-const struct lk_http_filter *lk_registry_http(const struct lk_registry *registry, const struct lk_str name, struct lk_str type);
-const struct lk_access_logger *lk_registry_access_logger(const struct lk_registry *registry, const struct lk_str name, struct lk_str type);
+const struct lk_listener_filter *lk_registry_listener(const struct lk_registry *registry, const struct lk_str name,
+                                                      struct lk_str type);
+const struct lk_network_filter *lk_registry_network(const struct lk_registry *registry, const struct lk_str name,
+                                                    struct lk_str type);
+const struct lk_http_filter *lk_registry_http(const struct lk_registry *registry, const struct lk_str name,
+                                              struct lk_str type);
+const struct lk_access_logger *lk_registry_access_logger(const struct lk_registry *registry, const struct lk_str name,
+                                                         struct lk_str type);

@@ -1,12 +1,13 @@
 /*
- * What is known of a downstream connection and of one stream on it, for filters, formatters, access logs and admin. Filled by
- * whoever learns a fact first; everything lives as long as the connection or the stream.
+ * What is known of a downstream connection and of one stream on it, for filters, formatters, access logs and admin.
+ * Filled by whoever learns a fact first; everything lives as long as the connection or the stream.
  */
 #pragma once
 
-#include "proxy/base/str.h"
-#include "proxy/http/codec.h"
 #include "proxy/base/addr.h"
+#include "proxy/base/str.h"
+#include "proxy/config/response_flags.h"
+#include "proxy/http/codec.h"
 #include "proxy/io/transport.h"
 
 #include <stdbool.h>
@@ -19,55 +20,14 @@ struct lk_metadata;
 struct lk_value;
 struct lk_host;
 
-/* X(enumerator, short, long): %RESPONSE_FLAGS% and %RESPONSE_FLAGS_LONG%, in Envoy's order of printing. */
-#define LK_RESPONSE_FLAGS(X)                                                                                           \
-    X(FAILED_LOCAL_HEALTH_CHECK, "LH", "FailedLocalHealthCheck")                                                       \
-    X(NO_HEALTHY_UPSTREAM, "UH", "NoHealthyUpstream")                                                                  \
-    X(UPSTREAM_REQUEST_TIMEOUT, "UT", "UpstreamRequestTimeout")                                                        \
-    X(LOCAL_RESET, "LR", "LocalReset")                                                                                 \
-    X(UPSTREAM_REMOTE_RESET, "UR", "UpstreamRemoteReset")                                                              \
-    X(UPSTREAM_CONNECTION_FAILURE, "UF", "UpstreamConnectionFailure")                                                  \
-    X(UPSTREAM_CONNECTION_TERMINATION, "UC", "UpstreamConnectionTermination")                                          \
-    X(UPSTREAM_OVERFLOW, "UO", "UpstreamOverflow")                                                                     \
-    X(NO_ROUTE_FOUND, "NR", "NoRouteFound")                                                                            \
-    X(DELAY_INJECTED, "DI", "DelayInjected")                                                                           \
-    X(FAULT_INJECTED, "FI", "FaultInjected")                                                                           \
-    X(RATE_LIMITED, "RL", "RateLimited")                                                                               \
-    X(UNAUTHORIZED_EXTERNAL_SERVICE, "UAEX", "UnauthorizedExternalService")                                            \
-    X(RATELIMIT_SERVICE_ERROR, "RLSE", "RateLimitServiceError")                                                        \
-    X(DOWNSTREAM_CONNECTION_TERMINATION, "DC", "DownstreamConnectionTermination")                                      \
-    X(UPSTREAM_RETRY_LIMIT_EXCEEDED, "URX", "UpstreamRetryLimitExceeded")                                              \
-    X(STREAM_IDLE_TIMEOUT, "SI", "StreamIdleTimeout")                                                                  \
-    X(INVALID_ENVOY_REQUEST_HEADERS, "IH", "InvalidEnvoyRequestHeaders")                                               \
-    X(DOWNSTREAM_PROTOCOL_ERROR, "DPE", "DownstreamProtocolError")                                                     \
-    X(UPSTREAM_MAX_STREAM_DURATION_REACHED, "UMSDR", "UpstreamMaxStreamDurationReached")                               \
-    X(RESPONSE_FROM_CACHE_FILTER, "RFCF", "ResponseFromCacheFilter")                                                   \
-    X(NO_FILTER_CONFIG_FOUND, "NFCF", "NoFilterConfigFound")                                                           \
-    X(DURATION_TIMEOUT, "DT", "DurationTimeout")                                                                       \
-    X(UPSTREAM_PROTOCOL_ERROR, "UPE", "UpstreamProtocolError")                                                         \
-    X(NO_CLUSTER_FOUND, "NC", "NoClusterFound")                                                                        \
-    X(OVERLOAD_MANAGER, "OM", "OverloadManagerTerminated")                                                             \
-    X(DNS_RESOLUTION_FAILED, "DF", "DnsResolutionFailed")                                                              \
-    X(DROP_OVERLOAD, "DO", "DropOverload")                                                                             \
-    X(DOWNSTREAM_REMOTE_RESET, "DR", "DownstreamRemoteReset")                                                          \
-    X(UNCONDITIONAL_DROP_OVERLOAD, "UDO", "UnconditionalDropOverload")
-
-enum lk_response_flag {
-#define X(id, short_name, long_name) LK_FLAG_##id,
-    LK_RESPONSE_FLAGS(X)
-#undef X
-        LK_FLAG_COUNT
-};
-#define LK_FLAG_BIT(id) ((uint64_t)1 << LK_FLAG_##id)
-
 struct lk_conn_info {
-    uint64_t id; /* unique in the process */
-    uint64_t start_us;      /* loop clock */
+    uint64_t id;       /* unique in the process */
+    uint64_t start_us; /* loop clock */
     int64_t start_wall_us;
-    struct lk_addr remote;        /* of the peer; x-forwarded-for may override it per stream */
-    struct lk_addr local;         /* as the client sees it: the original destination when restored */
-    struct lk_addr direct_local;  /* of the socket */
-    bool local_restored;          /* original_dst found another destination */
+    struct lk_addr remote;            /* of the peer; x-forwarded-for may override it per stream */
+    struct lk_addr local;             /* as the client sees it: the original destination when restored */
+    struct lk_addr direct_local;      /* of the socket */
+    bool local_restored;              /* original_dst found another destination */
     struct lk_str detected_transport; /* by inspectors: "", "raw_buffer", "tls" */
     struct lk_str sni;                /* by tls_inspector */
     const struct lk_str *alpn;        /* by inspectors: application protocols */
@@ -89,7 +49,7 @@ struct lk_dynamic_metadata {
 struct lk_upstream_info { /* of the attempt that answered, or of the last one */
     struct lk_host *host;
     const struct lk_addr *host_addr;
-    struct lk_str host_name; /* as configured */
+    struct lk_str host_name;   /* as configured */
     struct lk_str cluster;     /* name; empty: none chosen */
     struct lk_str cluster_alt; /* stat name, %UPSTREAM_CLUSTER% */
     struct lk_addr local;
@@ -114,15 +74,15 @@ struct lk_stream_info {
     uint64_t bytes_received, bytes_sent; /* body */
     uint64_t wire_received, wire_sent;
     uint32_t request_headers_bytes, response_headers_bytes, response_trailers_bytes;
-    unsigned response_code; /* 0: none was sent */
-    uint64_t flags;         /* bits of enum lk_response_flag */
-    struct lk_str details;  /* response code details */
+    unsigned response_code;           /* 0: none was sent */
+    uint64_t flags;                   /* bits of enum lk_response_flag */
+    struct lk_str details;            /* response code details */
     struct lk_str connection_details; /* connection termination details */
     enum lk_protocol protocol;
     bool has_protocol;
     bool health_check;
-    bool internal_request; /* x-envoy-internal */
-    struct lk_addr remote; /* downstream remote address after x-forwarded-for; len 0: the connection's */
+    bool internal_request;        /* x-envoy-internal */
+    struct lk_addr remote;        /* downstream remote address after x-forwarded-for; len 0: the connection's */
     const struct lk_route *route; /* NULL: none matched */
     const struct lk_virtual_host *vhost;
     const struct lk_route_config *route_config; /* that route belongs to it */

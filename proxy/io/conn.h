@@ -8,9 +8,9 @@
  */
 #pragma once
 
+#include "proxy/base/addr.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/error.h"
-#include "proxy/base/addr.h"
 #include "proxy/io/buf.h"
 #include "proxy/io/loop.h"
 #include "proxy/io/timer.h"
@@ -109,7 +109,15 @@ struct lk_conn {
     struct event event;
 };
 
-#define LK_CONN_RX_LIMIT 69632u /* default rx_limit: the largest head and a little more */
+#define LK_CONN_RX_LIMIT 69632u /* default rx_limit */
+
+/* For a protocol whose largest head is of `head` bytes: it must fit below the limit of input. */
+static inline void lk_conn_expect_head(struct lk_conn *conn, size_t head)
+{
+    const size_t slack = 4096;
+    if (head + slack > conn->rx_limit)
+        conn->rx_limit = (uint32_t)(head + slack);
+}
 
 /* Takes over an accepted, non-blocking socket. Reading starts in this or the next turn. Embedded in the owner's struct.
  */

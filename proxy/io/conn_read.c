@@ -159,8 +159,8 @@ static size_t read_transport(struct lk_conn *conn, char *data, size_t cap)
     return 0;
 }
 
-/* After a short read the socket is taken to be empty, unless that would leave the owner waiting for bytes that a reset has
- * made impossible. */
+/* After a short read the socket is taken to be empty, unless that would leave the owner waiting for bytes that a reset
+ * has made impossible. */
 static void look_again(struct lk_conn *conn)
 {
     if ((conn->mid_message || conn->rx_len > 0) && !conn->closing && !conn->eof && !conn->failed)

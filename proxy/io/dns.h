@@ -4,8 +4,8 @@
  */
 #pragma once
 
-#include "proxy/base/error.h"
 #include "proxy/base/addr.h"
+#include "proxy/base/error.h"
 #include "proxy/io/loop.h"
 
 #include <stdbool.h>

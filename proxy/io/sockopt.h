@@ -1,8 +1,8 @@
 /* Listening sockets and socket options in one place. Errors name the address and the option. */
 #pragma once
 
-#include "proxy/base/error.h"
 #include "proxy/base/addr.h"
+#include "proxy/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -44,8 +44,9 @@ enum move_result { MOVE_BLOCKED, MOVE_AGAIN, MOVE_FAILED_SOURCE, MOVE_FAILED_SIN
 
 static enum move_result fill(struct direction *dir, struct side *from, size_t *budget)
 {
-    while (from->readable && !dir->source_done && dir->in_pipe < PIPE_SIZE && *budget > 0) {
-        ssize_t n = splice(from->fd, NULL, dir->pipe[1], NULL, PIPE_SIZE - dir->in_pipe, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    while (from->readable && !dir->source_done && dir->in_pipe<PIPE_SIZE && * budget> 0) {
+        ssize_t n =
+            splice(from->fd, NULL, dir->pipe[1], NULL, PIPE_SIZE - dir->in_pipe, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (n > 0) {
             dir->in_pipe += (size_t)n;
             *budget -= (size_t)n < *budget ? (size_t)n : *budget;
@@ -173,8 +174,8 @@ static bool open_pipes(struct lk_splice *splice)
     return true;
 }
 
-struct lk_splice *lk_splice_new(struct lk_loop *loop, int a, int b, bool a_eof, bool b_eof, const struct lk_splice_ops *ops,
-                                void *owner)
+struct lk_splice *lk_splice_new(struct lk_loop *loop, int a, int b, bool a_eof, bool b_eof,
+                                const struct lk_splice_ops *ops, void *owner)
 {
     struct lk_splice *splice = lk_calloc(1, sizeof(*splice));
     int fds[2] = {a, b};
@@ -195,8 +196,8 @@ struct lk_splice *lk_splice_new(struct lk_loop *loop, int a, int b, bool a_eof, 
         side->fd = fds[i];
         side->readable = true;
         side->writable = true;
-        event_assign(&side->event, lk_loop_base(loop), fds[i], EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event,
-                     side);
+        event_assign(&side->event, lk_loop_base(loop), fds[i], EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+                     on_event, side);
         event_add(&side->event, NULL);
     }
     lk_loop_defer(loop, &splice->again);

@@ -1,6 +1,6 @@
 /*
- * Moves bytes between two sockets through pipes, without copying them to user space (splice(2)). Takes both sockets over until
- * both directions have ended or one breaks. Owner: one worker.
+ * Moves bytes between two sockets through pipes, without copying them to user space (splice(2)). Takes both sockets
+ * over until both directions have ended or one breaks. Owner: one worker.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct lk_splice_ops {
 };
 
 /* a_eof, b_eof: that side's end was seen already and has been passed on. NULL: no pipes to be had. */
-struct lk_splice *lk_splice_new(struct lk_loop *loop, int a, int b, bool a_eof, bool b_eof, const struct lk_splice_ops *ops,
-                                void *owner);
+struct lk_splice *lk_splice_new(struct lk_loop *loop, int a, int b, bool a_eof, bool b_eof,
+                                const struct lk_splice_ops *ops, void *owner);
 /* Stops and frees; the sockets stay open. */
 void lk_splice_free(struct lk_splice *splice);
 uint64_t lk_splice_bytes_a_to_b(const struct lk_splice *splice);

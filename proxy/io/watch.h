@@ -1,5 +1,5 @@
-/* Plain readiness for those who are no connections: a listening socket that is readable (level-triggered), a signal. Owner:
- * the loop's thread. */
+/* Plain readiness for those who are no connections: a listening socket that is readable (level-triggered), a signal.
+ * Owner: the loop's thread. */
 #pragma once
 
 #include "proxy/io/loop.h"

@@ -15,7 +15,8 @@ static void remove_name(struct lk_headers *headers, struct lk_str name)
 
 static bool overwrites(const struct lk_header_mutation *mutation)
 {
-    return mutation->action == LK_APPEND_OVERWRITE_IF_EXISTS_OR_ADD || mutation->action == LK_APPEND_OVERWRITE_IF_EXISTS;
+    return mutation->action == LK_APPEND_OVERWRITE_IF_EXISTS_OR_ADD ||
+           mutation->action == LK_APPEND_OVERWRITE_IF_EXISTS;
 }
 
 /* Whether the action applies, judged before any value of this level is put in. */

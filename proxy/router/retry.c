@@ -167,7 +167,8 @@ enum lk_retry_verdict lk_retry_on_reset(struct lk_retry_state *state, enum lk_re
 uint32_t lk_retry_backoff_ms(const struct lk_retry_state *state, uint64_t random)
 {
     uint64_t base = state->policy != NULL && state->policy->backoff_base_ms > 0 ? state->policy->backoff_base_ms : 25;
-    uint64_t cap = state->policy != NULL && state->policy->backoff_max_ms > 0 ? state->policy->backoff_max_ms : 10 * base;
+    uint64_t cap =
+        state->policy != NULL && state->policy->backoff_max_ms > 0 ? state->policy->backoff_max_ms : 10 * base;
     unsigned shift = state->done > 20 ? 20 : state->done;
     uint64_t range = base * (((uint64_t)1 << shift) - 1);
     range = range < cap ? range : cap;

@@ -1,6 +1,6 @@
 /*
- * Retry state of one request: the policy in force (route, virtual host, x-envoy-retry-* headers), what is left of it, and the
- * back-off. Decides, does nothing. Envoy's router_filter semantics; facts in its docs under "x-envoy-retry-on".
+ * Retry state of one request: the policy in force (route, virtual host, x-envoy-retry-* headers), what is left of it,
+ * and the back-off. Decides, does nothing. Envoy's router_filter semantics; facts in its docs under "x-envoy-retry-on".
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum lk_retry_verdict {
-    LK_RETRY_NO,       /* the policy does not cover this outcome */
+    LK_RETRY_NO, /* the policy does not cover this outcome */
     LK_RETRY_YES,
     LK_RETRY_LIMIT,    /* it would, but num_retries is used up */
     LK_RETRY_OVERFLOW, /* it would, but the circuit breaker or budget says no */
@@ -24,7 +24,7 @@ struct lk_retry_state {
     const struct lk_retry_policy *policy; /* NULL: no retries */
     uint32_t retry_on;
     uint32_t remaining;
-    uint32_t done; /* retries made */
+    uint32_t done;           /* retries made */
     uint16_t extra_codes[8]; /* x-envoy-retriable-status-codes */
     unsigned extra_code_count;
     struct lk_str extra_names; /* x-envoy-retriable-header-names, in the request's arena */

@@ -198,8 +198,8 @@ static bool avoid_host(const void *arg, const struct lk_host *host)
     return false;
 }
 
-/* A request that provably was not processed, or may be processed twice, moves to another connection without any policy; one
- * that met a connection dying of age is the keep-alive race. */
+/* A request that provably was not processed, or may be processed twice, moves to another connection without any policy;
+ * one that met a connection dying of age is the keep-alive race. */
 static bool may_replay(const struct lk_router *router, const struct lk_upstream_failure *failure)
 {
     if (!router->whole || router->replays >= REPLAYS_MAX || failure->before_pool)
@@ -441,7 +441,8 @@ static struct lk_worker_host *pick_host(struct lk_router *router)
         pick.max_attempts = policy->host_selection_max_attempts;
     }
     struct lk_worker_host *wh = lk_cluster_pick(router->view, &pick);
-    if (wh != NULL && policy != NULL && policy->previous_hosts && router->tried.count < LK_ARRAY_LEN(router->tried.hosts))
+    if (wh != NULL && policy != NULL && policy->previous_hosts &&
+        router->tried.count < LK_ARRAY_LEN(router->tried.hosts))
         router->tried.hosts[router->tried.count++] = wh->host;
     return wh;
 }
@@ -457,8 +458,8 @@ static void start_try(struct lk_router *router, bool fresh)
     if (router->tries++ > 0)
         router->info->upstream.attempts++;
     lk_router_note_host(router, wh);
-    lk_upstream_request_start(&router->attempt, &attempt_ops, router, lk_http_arena(router->slot), wh,
-                              router->priority, !router->idempotent, fresh);
+    lk_upstream_request_start(&router->attempt, &attempt_ops, router, lk_http_arena(router->slot), wh, router->priority,
+                              !router->idempotent, fresh);
     if (!router->done) {
         arm_per_try(router);
         touch_try(router);
@@ -500,9 +501,8 @@ static bool choose_cluster(struct lk_router *router)
     struct lk_cluster_choice choice = lk_route_choose_cluster(&router->route->action, router->request, lk_rand_u64());
     router->weighted = choice.weighted;
     router->priority = router->route->action.high_priority ? 1 : 0;
-    router->view = choice.cluster.len > 0
-                       ? lk_cluster_view_get(router->config->clusters, router->loop, choice.cluster)
-                       : NULL;
+    router->view =
+        choice.cluster.len > 0 ? lk_cluster_view_get(router->config->clusters, router->loop, choice.cluster) : NULL;
     if (router->view == NULL) {
         lk_router_reply_no_cluster(router);
         return false;

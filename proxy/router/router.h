@@ -1,8 +1,9 @@
 /*
- * The router: the engine behind the terminal HTTP filter. Takes a request that passed all filters, chooses cluster and host,
- * runs tries, and feeds the response back into the chain. filters/http/router.c is its descriptor.
+ * The router: the engine behind the terminal HTTP filter. Takes a request that passed all filters, chooses cluster and
+ * host, runs tries, and feeds the response back into the chain. filters/http/router.c is its descriptor.
  *
- * What belongs to the request (deadline, retry state, retained body) is here; what belongs to one try is upstream_request.
+ * What belongs to the request (deadline, retry state, retained body) is here; what belongs to one try is
+ * upstream_request.
  */
 #pragma once
 
@@ -37,27 +38,27 @@ struct lk_router {
     struct lk_cluster_view *view;
     struct lk_headers *request;
     struct lk_headers *trailers;
-    struct lk_buf body;      /* the request body from its start while `whole`, else what no try has taken yet */
-    bool whole;              /* body has every byte so far: another try can be made */
-    bool request_done;       /* the request has arrived completely */
-    bool request_paused;     /* we slow the downstream down */
-    bool body_sent;          /* the present try has got all of body */
-    bool bodyless;           /* the request ended with its head */
-    bool upgraded;           /* 101 came: no deadline holds */
-    bool responding;         /* response headers went into the chain */
+    struct lk_buf body;  /* the request body from its start while `whole`, else what no try has taken yet */
+    bool whole;          /* body has every byte so far: another try can be made */
+    bool request_done;   /* the request has arrived completely */
+    bool request_paused; /* we slow the downstream down */
+    bool body_sent;      /* the present try has got all of body */
+    bool bodyless;       /* the request ended with its head */
+    bool upgraded;       /* 101 came: no deadline holds */
+    bool responding;     /* response headers went into the chain */
     bool response_done;
     bool idempotent;
-    bool done;               /* nothing more to do: answered, reset or destroyed */
-    bool retry_counted;      /* a retry is in the breaker */
-    uint8_t priority;        /* whose limits count: 0 DEFAULT, 1 HIGH */
+    bool done;                                /* nothing more to do: answered, reset or destroyed */
+    bool retry_counted;                       /* a retry is in the breaker */
+    uint8_t priority;                         /* whose limits count: 0 DEFAULT, 1 HIGH */
     const struct lk_headers *refused_upgrade; /* answered without switching protocols */
     unsigned replays;
     unsigned tries;
     uint32_t timeout_ms, per_try_timeout_ms;
-    uint64_t complete_us;    /* when request_done was set */
+    uint64_t complete_us; /* when request_done was set */
     struct lk_timer timeout;
     struct lk_timer try_idle; /* per_try_idle_timeout: since the try's last sign of life */
-    struct lk_timer per_try; /* per-try timeout, or the back-off before the next try */
+    struct lk_timer per_try;  /* per-try timeout, or the back-off before the next try */
     bool backing_off;
     bool avoid_canary;
     struct lk_retry_state retry;

@@ -1,8 +1,8 @@
 /* The router's own answers. Runs on the stream's worker. */
 #include "proxy/router/router_reply.h"
 
-#include "proxy/filter/http_stream.h"
 #include "proxy/filter/format_eval.h"
+#include "proxy/filter/http_stream.h"
 #include "proxy/http/status.h"
 #include "proxy/router/header_mutation.h"
 #include "proxy/router/router_response.h"
@@ -224,8 +224,8 @@ void lk_router_reply_reset(struct lk_router *router, enum lk_reset_reason reason
     struct lk_str name = underscored(arena, text);
     const char *again = router->retry.done > 0 ? "retried and the latest " : "";
     struct lk_str body, details;
-    body = lk_arena_printf(arena, "upstream connect error or disconnect/reset before headers. %sreset reason: %s", again,
-                           text);
+    body = lk_arena_printf(arena, "upstream connect error or disconnect/reset before headers. %sreset reason: %s",
+                           again, text);
     if (transport_text.len > 0) {
         struct lk_str detail_text = underscored(arena, lk_arena_cstr(arena, transport_text));
         details = lk_arena_printf(arena, "upstream_reset_before_response_started{%.*s|%.*s}", LK_STR_ARG(name),

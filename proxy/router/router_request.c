@@ -69,8 +69,7 @@ static void set_host(struct lk_router *router, struct lk_str host)
 static void rewrite_host(struct lk_router *router)
 {
     struct lk_headers *headers = router->request;
-    struct lk_str host =
-        lk_route_rewrite_host(&router->route->action, router->weighted, headers, headers->arena);
+    struct lk_str host = lk_route_rewrite_host(&router->route->action, router->weighted, headers, headers->arena);
     if (host.ptr != NULL)
         set_host(router, host);
 }
@@ -90,8 +89,8 @@ static void rewrite_path(struct lk_router *router)
 /* Methods that may be sent twice (RFC 9110 9.2.2). */
 static bool is_idempotent(struct lk_str method)
 {
-    static const struct lk_str methods[] = {LK_STR_INIT("GET"),     LK_STR_INIT("HEAD"),  LK_STR_INIT("PUT"),
-                                            LK_STR_INIT("DELETE"),  LK_STR_INIT("OPTIONS"), LK_STR_INIT("TRACE")};
+    static const struct lk_str methods[] = {LK_STR_INIT("GET"),    LK_STR_INIT("HEAD"),    LK_STR_INIT("PUT"),
+                                            LK_STR_INIT("DELETE"), LK_STR_INIT("OPTIONS"), LK_STR_INIT("TRACE")};
     for (size_t i = 0; i < LK_ARRAY_LEN(methods); i++) {
         if (lk_str_eq(method, methods[i]))
             return true;
@@ -107,12 +106,11 @@ void lk_router_prepare_request(struct lk_router *router)
     info->upstream.cluster = router->view->config->name;
     info->upstream.cluster_alt = router->view->config->stat_name;
     info->upstream.cluster_metadata = router->view->config->metadata;
-    router->idempotent = is_idempotent(lk_headers_get(headers, LK_HEADER_METHOD)) &&
-                         !lk_headers_maybe(headers, LK_HEADER_UPGRADE);
+    router->idempotent =
+        is_idempotent(lk_headers_get(headers, LK_HEADER_METHOD)) && !lk_headers_maybe(headers, LK_HEADER_UPGRADE);
     lk_retry_init(&router->retry, router->route, headers);
     set_timeouts(router);
-    struct lk_log_event event = {
-        .info = info, .request = headers, .arena = headers->arena, .loop = router->loop};
+    struct lk_log_event event = {.info = info, .request = headers, .arena = headers->arena, .loop = router->loop};
     tell_timeout(router);
     lk_route_mutate_headers(router->route, router->weighted, LK_MUTATE_REQUEST, headers, &event);
     rewrite_host(router);
@@ -136,8 +134,8 @@ void lk_router_adapt_to_host(struct lk_router *router)
 static const struct lk_addr *header_destination(struct lk_router *router)
 {
     const struct lk_cluster_config *config = router->view->config;
-    struct lk_str name = config->original_dst_header.len > 0 ? config->original_dst_header
-                                                             : LK_STR("x-envoy-original-dst-host");
+    struct lk_str name =
+        config->original_dst_header.len > 0 ? config->original_dst_header : LK_STR("x-envoy-original-dst-host");
     struct lk_header *header = lk_headers_find_name(router->request, name);
     struct lk_str ip, port;
     uint64_t number;

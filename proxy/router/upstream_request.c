@@ -144,9 +144,9 @@ static const struct lk_pool_waiter_ops waiter_ops = {.on_ready = pool_ready, .on
 
 /* --- verbs -------------------------------------------------------------------------------------------------------- */
 
-void lk_upstream_request_start(struct lk_upstream_request *request, const struct lk_upstream_request_ops *ops, void *owner,
-                               struct lk_arena *arena, struct lk_worker_host *wh, uint8_t priority, bool careful,
-                               bool fresh)
+void lk_upstream_request_start(struct lk_upstream_request *request, const struct lk_upstream_request_ops *ops,
+                               void *owner, struct lk_arena *arena, struct lk_worker_host *wh, uint8_t priority,
+                               bool careful, bool fresh)
 {
     struct lk_upstream_conn *uc;
     memset(request, 0, sizeof(*request));

@@ -1,6 +1,6 @@
 /*
- * One try of a request on one host: waits for a connection, sends, hears the response. Knows nothing of retries: it reports
- * how far it got. Lives in the stream's arena; owner: one worker.
+ * One try of a request on one host: waits for a connection, sends, hears the response. Knows nothing of retries: it
+ * reports how far it got. Lives in the stream's arena; owner: one worker.
  */
 #pragma once
 
@@ -52,10 +52,11 @@ struct lk_upstream_request {
     uint64_t started_us;
 };
 
-/* Starts a try on wh (takes over the reference). Calls on_ready or on_failed before it returns where the answer is known. */
-void lk_upstream_request_start(struct lk_upstream_request *request, const struct lk_upstream_request_ops *ops, void *owner,
-                               struct lk_arena *arena, struct lk_worker_host *wh, uint8_t priority, bool careful,
-                               bool fresh);
+/* Starts a try on wh (takes over the reference). Calls on_ready or on_failed before it returns where the answer is
+ * known. */
+void lk_upstream_request_start(struct lk_upstream_request *request, const struct lk_upstream_request_ops *ops,
+                               void *owner, struct lk_arena *arena, struct lk_worker_host *wh, uint8_t priority,
+                               bool careful, bool fresh);
 void lk_upstream_request_send_headers(struct lk_upstream_request *request, const struct lk_headers *headers, bool end);
 void lk_upstream_request_send_data(struct lk_upstream_request *request, struct lk_span data, bool end);
 /* References the bytes; data keeps them. */

@@ -1,6 +1,6 @@
 /*
- * The admin interface: a small HTTP server on the main loop (libevent's evhttp), pages under Envoy's names. GET reads, POST
- * changes something. Filters may register pages of their own.
+ * The admin interface: a small HTTP server on the main loop (libevent's evhttp), pages under Envoy's names. GET reads,
+ * POST changes something. Filters may register pages of their own.
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* How many workers this container can keep busy: the cgroup's CPU quota (v2 cpu.max, v1 cfs_quota) and the affinity mask. */
+/* How many workers this container can keep busy: the cgroup's CPU quota (v2 cpu.max, v1 cfs_quota) and the affinity
+ * mask. */
 #include "proxy/base/mem.h"
 #include "proxy/server/server_internal.h"
 

@@ -1,6 +1,6 @@
 /*
- * What is left of a crash: build id, thread, what the loop was doing, a backtrace. Written with async-signal-safe calls only;
- * names of routes and clusters may appear, header values never.
+ * What is left of a crash: build id, thread, what the loop was doing, a backtrace. Written with async-signal-safe calls
+ * only; names of routes and clusters may appear, header values never.
  */
 #include "proxy/base/log.h"
 #include "proxy/base/version.h"

@@ -97,8 +97,7 @@ bool lk_server_build(struct lk_server *server, struct lk_errors *errors)
     server->server_stats = lk_stats_scope_ref(server->stats, &server_block, LK_STR("server."));
     server->manager_stats = lk_stats_scope_ref(server->stats, &manager_block, LK_STR(""));
     set_state(server, LK_SERVER_PRE_INITIALIZING);
-    server->main_loop =
-        lk_loop_new(&(struct lk_loop_options){.index = server->worker_count, .name = "main_thread"});
+    server->main_loop = lk_loop_new(&(struct lk_loop_options){.index = server->worker_count, .name = "main_thread"});
     server->workers = lk_calloc(server->worker_count, sizeof(*server->workers));
     server->loops = lk_calloc(server->worker_count + 1, sizeof(struct lk_loop *));
     for (unsigned i = 0; i < server->worker_count; i++) {
@@ -259,7 +258,8 @@ void lk_server_free(struct lk_server *server)
     lk_free(server->loops);
 }
 
-/* --- drain and stop ------------------------------------------------------------------------------------------------ */
+/* --- drain and stop ------------------------------------------------------------------------------------------------
+ */
 
 static void worker_stop_listeners(struct lk_worker *worker, unsigned long inbound_only)
 {
@@ -374,8 +374,7 @@ void lk_server_drain_and_stop(struct lk_server *server)
     }
     server->stopping = true;
     set_state(server, LK_SERVER_DRAINING);
-    server->drain_deadline_us =
-        lk_loop_now_us(server->main_loop) + (uint64_t)server->options->drain_time_s * 1000000;
+    server->drain_deadline_us = lk_loop_now_us(server->main_loop) + (uint64_t)server->options->drain_time_s * 1000000;
     LK_LOG(MAIN, INFO, "draining %u connections, at most %u s", lk_server_connections(server),
            server->options->drain_time_s);
     if (has_inbound(server)) {
@@ -422,7 +421,8 @@ void lk_server_set_health(struct lk_server *server, bool failed)
         set_state(server, LK_SERVER_LIVE);
 }
 
-/* --- gauges ---------------------------------------------------------------------------------------------------------- */
+/* --- gauges ----------------------------------------------------------------------------------------------------------
+ */
 
 static uint64_t resident_bytes(void)
 {

@@ -12,9 +12,9 @@ enum lk_drain_strategy { LK_DRAIN_GRADUAL, LK_DRAIN_IMMEDIATE };
 
 struct lk_options {
     enum lk_mode mode;
-    const char *config_path;  /* NULL: none */
-    const char *config_yaml;  /* NULL: none; merged over the file */
-    unsigned concurrency;     /* 0: by CPU quota */
+    const char *config_path; /* NULL: none */
+    const char *config_yaml; /* NULL: none; merged over the file */
+    unsigned concurrency;    /* 0: by CPU quota */
     enum lk_log_level log_level;
     const char *component_log_level;
     const char *log_path;
@@ -22,11 +22,11 @@ struct lk_options {
     const char *service_cluster;
     const char *service_node;
     const char *service_zone;
-    const char *admin_address_path; /* the admin's bound address is written to this file */
-    uint32_t drain_time_s;    /* 600 */
+    const char *admin_address_path;  /* the admin's bound address is written to this file */
+    uint32_t drain_time_s;           /* 600 */
     uint32_t parent_shutdown_time_s; /* 900; accepted for compatibility */
     enum lk_drain_strategy drain_strategy;
-    bool prefer_ipv6;         /* --local-address-ip-version v6 */
+    bool prefer_ipv6;                /* --local-address-ip-version v6 */
     uint32_t file_flush_interval_ms; /* 10000 */
     uint32_t file_flush_min_bytes;   /* 65536 */
     bool allow_unknown_static;
@@ -34,8 +34,8 @@ struct lk_options {
     bool ignore_unknown_dynamic;
     bool skip_deprecated_logs; /* accepted for compatibility */
     bool enable_core_dump;
-    bool cpuset_threads;       /* took effect in concurrency */
-    uint32_t base_id;          /* accepted for compatibility: there is no hot restart */
+    bool cpuset_threads; /* took effect in concurrency */
+    uint32_t base_id;    /* accepted for compatibility: there is no hot restart */
 };
 
 /* Strings point into argv. False: *error says which flag and what was expected. */

@@ -43,7 +43,7 @@ const char *lk_server_state_name(enum lk_server_state state);
     X(DEBUG_ASSERTIONS, "debug_assertion_failures", COUNTER)                                                           \
     X(STATIC_UNKNOWN_FIELDS, "static_unknown_fields", COUNTER)                                                         \
     X(DYNAMIC_UNKNOWN_FIELDS, "dynamic_unknown_fields", COUNTER)                                                       \
-    X(CONFIG_WARNINGS, "config_warnings", GAUGE) /* ours: fields that are known and not acted on */                    \
+    X(CONFIG_WARNINGS, "config_warnings", GAUGE)   /* ours: fields that are known and not acted on */                  \
     X(REGEX_LIMIT_HITS, "regex_limit_hits", GAUGE) /* ours */                                                          \
     X(INIT_TIME_MS, "initialization_time_ms", HISTOGRAM)
 
@@ -80,8 +80,8 @@ struct lk_worker {
 
 /* What configuration has to say about itself, for /config_dump and /config_warnings; filled by main from xds. */
 struct lk_config_report {
-    /* The bootstrap as JSON text of envoy.admin.v3.BootstrapConfigDump and kin; made on demand, free with free(). resource:
-     * NULL or the value of ?resource=; mask likewise. NULL: no such resource (error says so). */
+    /* The bootstrap as JSON text of envoy.admin.v3.BootstrapConfigDump and kin; made on demand, free with free().
+     * resource: NULL or the value of ?resource=; mask likewise. NULL: no such resource (error says so). */
     char *(*dump)(void *arg, struct lk_str resource, struct lk_str mask, struct lk_str name_regex, bool include_eds,
                   struct lk_error *error);
     void *arg;
@@ -107,12 +107,12 @@ struct lk_server {
     struct lk_admin *admin;
     struct lk_arena *config_arena; /* listener configurations and their filters */
     enum lk_server_state state;
-    bool health_failed;  /* /healthcheck/fail */
+    bool health_failed; /* /healthcheck/fail */
     bool draining_inbound, draining_all;
     bool stopping;           /* SIGTERM was seen */
     bool drain_inbound_only; /* of a graceful POST /drain_listeners */
     uint64_t drain_deadline_us;
-    uint64_t start_us;   /* monotonic */
+    uint64_t start_us; /* monotonic */
     int64_t start_wall_us;
     uint64_t ready_us;
     struct lk_timer drain_timer;
@@ -133,8 +133,8 @@ void lk_server_free(struct lk_server *server);
 void lk_server_stop(struct lk_server *server);
 /* SIGTERM: inbound first, connections end at their next response, forced after --drain-time-s. */
 void lk_server_drain_and_stop(struct lk_server *server);
-/* POST /drain_listeners: inbound_only, graceful (connections end at their next response while listeners go on accepting for
- * the drain time), skip_exit (listeners stay open after it). */
+/* POST /drain_listeners: inbound_only, graceful (connections end at their next response while listeners go on accepting
+ * for the drain time), skip_exit (listeners stay open after it). */
 void lk_server_drain_listeners(struct lk_server *server, bool inbound_only, bool graceful, bool skip_exit);
 void lk_server_set_health(struct lk_server *server, bool failed);
 /* Gauges that are measured when asked. */

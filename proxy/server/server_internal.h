@@ -6,7 +6,8 @@
 /* worker.c */
 bool lk_worker_start(struct lk_worker *worker, struct lk_error *error);
 /* Runs fn(worker, arg) on the worker's thread, later. */
-void lk_worker_run(struct lk_worker *worker, void (*fn)(struct lk_worker *worker, unsigned long arg), unsigned long arg);
+void lk_worker_run(struct lk_worker *worker, void (*fn)(struct lk_worker *worker, unsigned long arg),
+                   unsigned long arg);
 
 /* watchdog.c: counts and names loops that stall. */
 bool lk_watchdog_start(struct lk_server *server, struct lk_error *error);

@@ -1,5 +1,5 @@
-/* Signals as events of the main loop. SIGTERM drains and stops, once more: stops; SIGINT stops; SIGHUP and SIGUSR1 reopen
- * logs. */
+/* Signals as events of the main loop. SIGTERM drains and stops, once more: stops; SIGINT stops; SIGHUP and SIGUSR1
+ * reopen logs. */
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
 #include "proxy/io/watch.h"

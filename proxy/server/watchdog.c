@@ -1,4 +1,5 @@
-/* Looks at every loop from a thread of its own: one that has been in the same turn for too long is counted and named. */
+/* Looks at every loop from a thread of its own: one that has been in the same turn for too long is counted and named.
+ */
 #include "proxy/base/clock.h"
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
@@ -9,7 +10,7 @@
 #include <time.h>
 
 struct seen {
-    uint64_t turn;  /* busy_since that was reported */
+    uint64_t turn; /* busy_since that was reported */
     bool mega;
 };
 

@@ -16,7 +16,8 @@ bool lk_breaker_has_room(const struct lk_breaker *breaker, enum lk_resource reso
 {
     uint32_t limit = breaker->limit[resource];
     if (resource == LK_RESOURCE_RETRIES && breaker->has_budget) {
-        uint32_t active = lk_breaker_used(breaker, LK_RESOURCE_REQUESTS) + lk_breaker_used(breaker, LK_RESOURCE_PENDING);
+        uint32_t active =
+            lk_breaker_used(breaker, LK_RESOURCE_REQUESTS) + lk_breaker_used(breaker, LK_RESOURCE_PENDING);
         uint32_t share = (uint32_t)(breaker->budget_percent / 100.0 * active);
         limit = share > breaker->budget_min ? share : breaker->budget_min;
     }

@@ -8,7 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum lk_resource { LK_RESOURCE_CONNECTIONS, LK_RESOURCE_PENDING, LK_RESOURCE_REQUESTS, LK_RESOURCE_RETRIES, LK_RESOURCE_COUNT };
+enum lk_resource {
+    LK_RESOURCE_CONNECTIONS,
+    LK_RESOURCE_PENDING,
+    LK_RESOURCE_REQUESTS,
+    LK_RESOURCE_RETRIES,
+    LK_RESOURCE_COUNT
+};
 
 struct lk_breaker {
     _Atomic uint32_t used[LK_RESOURCE_COUNT];

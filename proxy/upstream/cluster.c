@@ -125,7 +125,8 @@ static bool needs_dns(const struct lk_cluster *cluster)
     return cluster->config->type == LK_CLUSTER_STRICT_DNS || cluster->config->type == LK_CLUSTER_LOGICAL_DNS;
 }
 
-static struct lk_dns *dns_of(struct lk_clusters *clusters, const struct lk_cluster_config *config, struct lk_error *error)
+static struct lk_dns *dns_of(struct lk_clusters *clusters, const struct lk_cluster_config *config,
+                             struct lk_error *error)
 {
     if (config->dns_resolver_count > 0 || config->dns_use_tcp || config->dns_no_search) {
         struct lk_dns_options own = {.resolvers = config->dns_resolvers,

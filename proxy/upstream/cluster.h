@@ -1,7 +1,7 @@
 /*
- * Clusters. `struct lk_clusters` is the process's set, owned by the main thread; each loop (workers and main) sees a cluster
- * through its own `struct lk_cluster_view`, made on first use: host view, balancer state, pools. Endpoint updates are posted
- * from main to every loop; a view switches between turns.
+ * Clusters. `struct lk_clusters` is the process's set, owned by the main thread; each loop (workers and main) sees a
+ * cluster through its own `struct lk_cluster_view`, made on first use: host view, balancer state, pools. Endpoint
+ * updates are posted from main to every loop; a view switches between turns.
  */
 #pragma once
 
@@ -29,8 +29,8 @@ struct lk_cluster {
     struct lk_ref ref;
     struct lk_cluster_config *config;
     struct lk_clusters *clusters;
-    struct lk_stats_scope *stats; /* lk_cluster_stat_block */
-    unsigned index;               /* of the views on each loop */
+    struct lk_stats_scope *stats;  /* lk_cluster_stat_block */
+    unsigned index;                /* of the views on each loop */
     struct lk_breaker breakers[2]; /* by routing priority DEFAULT, HIGH */
     struct lk_host_set *hosts;     /* current; under lk_clusters.lock */
     struct lk_map states;          /* main thread: address -> struct lk_host_state, strict identity */
@@ -43,11 +43,11 @@ struct lk_worker_host {
     struct lk_cluster_view *view;
     struct lk_host *host; /* present version, referenced */
     struct lk_host_state *state;
-    uint32_t refs;        /* attempts, tunnels and connections that use it */
+    uint32_t refs; /* attempts, tunnels and connections that use it */
     uint32_t rq_active;
-    bool retired;         /* no longer an endpoint: idle connections are closed, nothing new is sent */
-    bool linked;          /* in the view's map */
-    struct lk_list idle;  /* struct lk_upstream_conn, most recently used first */
+    bool retired;        /* no longer an endpoint: idle connections are closed, nothing new is sent */
+    bool linked;         /* in the view's map */
+    struct lk_list idle; /* struct lk_upstream_conn, most recently used first */
     struct lk_list busy;
     struct lk_list connecting;
     struct lk_list waiters;
@@ -80,8 +80,8 @@ void lk_clusters_free(struct lk_clusters *clusters);
 
 /* Main thread, before the workers run. False: duplicate name. Takes a reference on config. */
 bool lk_clusters_add(struct lk_clusters *clusters, struct lk_cluster_config *config, struct lk_errors *errors);
-/* Starts name resolution; on_ready(arg) runs on the main loop once every cluster had its first answer (or failure), at once
- * when none needs one. */
+/* Starts name resolution; on_ready(arg) runs on the main loop once every cluster had its first answer (or failure), at
+ * once when none needs one. */
 bool lk_clusters_start(struct lk_clusters *clusters, void (*on_ready)(void *arg), void *arg, struct lk_error *error);
 /* Stops name resolution. Main thread. */
 void lk_clusters_stop(struct lk_clusters *clusters);

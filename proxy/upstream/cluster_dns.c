@@ -1,6 +1,6 @@
 /*
- * STRICT_DNS and LOGICAL_DNS: names of endpoints become hosts. Every name is resolved by itself, at its refresh rate or TTL;
- * a failure keeps the hosts that were known and backs off. Runs on the main loop.
+ * STRICT_DNS and LOGICAL_DNS: names of endpoints become hosts. Every name is resolved by itself, at its refresh rate or
+ * TTL; a failure keeps the hosts that were known and backs off. Runs on the main loop.
  */
 #include "proxy/base/list.h"
 #include "proxy/base/log.h"
@@ -172,10 +172,8 @@ static void on_answer(void *arg, enum lk_dns_status status, const struct lk_addr
 static void resolve(struct target *t)
 {
     static const enum lk_dns_family families[] = {
-        [LK_FAMILY_AUTO] = LK_DNS_AUTO,
-        [LK_FAMILY_V4_ONLY] = LK_DNS_V4_ONLY,
-        [LK_FAMILY_V6_ONLY] = LK_DNS_V6_ONLY,
-        [LK_FAMILY_V4_PREFERRED] = LK_DNS_V4_PREFERRED,
+        [LK_FAMILY_AUTO] = LK_DNS_AUTO,       [LK_FAMILY_V4_ONLY] = LK_DNS_V4_ONLY,
+        [LK_FAMILY_V6_ONLY] = LK_DNS_V6_ONLY, [LK_FAMILY_V4_PREFERRED] = LK_DNS_V4_PREFERRED,
         [LK_FAMILY_ALL] = LK_DNS_ALL,
     };
     struct discovery *d = t->discovery;

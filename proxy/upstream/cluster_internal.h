@@ -10,12 +10,12 @@ struct lk_loop_clusters {
 
 struct lk_clusters {
     struct lk_clusters_options options;
-    pthread_mutex_t lock; /* cluster->hosts and cluster->viewed */
+    pthread_mutex_t lock;  /* cluster->hosts and cluster->viewed */
     struct lk_map by_name; /* read-only once the workers run */
     struct lk_cluster **all;
     size_t count, cap;
     struct lk_loop_clusters *loops;
-    struct lk_dns *dns; /* of the system's resolvers; NULL until a cluster needs it */
+    struct lk_dns *dns;      /* of the system's resolvers; NULL until a cluster needs it */
     struct lk_dns **own_dns; /* of clusters with resolvers of their own */
     size_t own_dns_count, own_dns_cap;
     size_t waiting;

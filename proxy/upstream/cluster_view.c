@@ -96,10 +96,11 @@ uint32_t lk_view_slot_active(const struct lk_view_slot *slot)
 
 /* --- endpoint versions ------------------------------------------------------------------------------------------ */
 
-/* Takes the hosts for which wanted(arg, wh) is false off the view, each by drop(). Those callbacks change the map, so it is
- * walked before the first of them. */
-static void drop_unwanted(struct lk_cluster_view *view, bool (*wanted)(const void *arg, const struct lk_worker_host *wh),
-                          const void *arg, void (*drop)(struct lk_worker_host *wh))
+/* Takes the hosts for which wanted(arg, wh) is false off the view, each by drop(). Those callbacks change the map, so
+ * it is walked before the first of them. */
+static void drop_unwanted(struct lk_cluster_view *view,
+                          bool (*wanted)(const void *arg, const struct lk_worker_host *wh), const void *arg,
+                          void (*drop)(struct lk_worker_host *wh))
 {
     struct lk_worker_host **unwanted = lk_calloc(view->worker_hosts.count + 1, sizeof(struct lk_worker_host *));
     size_t count = 0;
@@ -211,14 +212,15 @@ static struct lk_worker_host *pick_balanced(struct lk_cluster_view *view, const 
 
 struct lk_worker_host *lk_cluster_pick(struct lk_cluster_view *view, const struct lk_pick *pick)
 {
-    struct lk_worker_host *wh = view->config->type == LK_CLUSTER_ORIGINAL_DST ? pick_original_dst(view, pick)
-                                                                              : pick_balanced(view, pick);
+    struct lk_worker_host *wh =
+        view->config->type == LK_CLUSTER_ORIGINAL_DST ? pick_original_dst(view, pick) : pick_balanced(view, pick);
     if (wh != NULL)
         lk_worker_host_ref(wh);
     return wh;
 }
 
-/* --- views ---------------------------------------------------------------------------------------------------------- */
+/* --- views ----------------------------------------------------------------------------------------------------------
+ */
 
 static struct lk_cluster_view *view_new(struct lk_clusters *clusters, struct lk_loop *loop, struct lk_cluster *cluster)
 {

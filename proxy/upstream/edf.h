@@ -1,4 +1,5 @@
-/* Earliest-deadline-first schedule: picks entries in proportion to their weights, O(log n), without bursts. One thread. */
+/* Earliest-deadline-first schedule: picks entries in proportion to their weights, O(log n), without bursts. One thread.
+ */
 #pragma once
 
 #include <stddef.h>

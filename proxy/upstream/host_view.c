@@ -1,5 +1,5 @@
-/* Splits a host set by priority and health and spreads the load over priorities as Envoy does (docs: priority levels, panic
- * threshold, overprovisioning factor). Owner: one worker. */
+/* Splits a host set by priority and health and spreads the load over priorities as Envoy does (docs: priority levels,
+ * panic threshold, overprovisioning factor). Owner: one worker. */
 #include "proxy/upstream/host_view.h"
 
 #include "proxy/base/mem.h"
@@ -36,7 +36,8 @@ static uint32_t percent_of(uint32_t part, uint32_t whole, uint32_t factor)
     return percent > 100 ? 100 : (uint32_t)percent;
 }
 
-/* Fills loads with shares of 100 over the priorities; *left is what is still to give, *first the first that takes any. */
+/* Fills loads with shares of 100 over the priorities; *left is what is still to give, *first the first that takes any.
+ */
 static void give_load(uint32_t *share, uint32_t health, uint32_t normalized, uint32_t *left, uint32_t **first)
 {
     *share = LK_MIN(health * 100 / normalized, *left);
@@ -106,8 +107,8 @@ static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
     }
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
-        give_load(&priority->degraded_load, percent_of(priority->degraded.count, priority->all.count, factor), normalized,
-                  &left, &first);
+        give_load(&priority->degraded_load, percent_of(priority->degraded.count, priority->all.count, factor),
+                  normalized, &left, &first);
     }
     *first += left; /* what rounding left over */
 }

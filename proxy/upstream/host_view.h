@@ -1,7 +1,7 @@
 /*
- * What a balancer picks from: the hosts of a set, narrowed by a predicate over endpoint metadata (a lane, an Envoy subset;
- * none here yet narrows: the whole set), split by priority and health. Built on first use on a worker, memoised by the cluster view,
- * dropped when endpoints change. Owner: one worker.
+ * What a balancer picks from: the hosts of a set, narrowed by a predicate over endpoint metadata (a lane, an Envoy
+ * subset; none here yet narrows: the whole set), split by priority and health. Built on first use on a worker, memoised
+ * by the cluster view, dropped when endpoints change. Owner: one worker.
  */
 #pragma once
 
@@ -23,10 +23,10 @@ struct lk_view_slot {
 struct lk_view_group {
     struct lk_view_slot **slots;
     uint32_t count;
-    uint32_t cursor;      /* round robin */
+    uint32_t cursor; /* round robin */
     bool equal_weights;
     uint64_t total_weight;
-    struct lk_edf edf;    /* only with unequal weights, made on first use */
+    struct lk_edf edf; /* only with unequal weights, made on first use */
     bool edf_ready;
 };
 

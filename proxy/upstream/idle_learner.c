@@ -17,7 +17,8 @@ static void store(_Atomic uint32_t *word, uint32_t value)
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-/* Ages agree when they differ by less than a tenth or 60 ms: a server's timer is coarse, its restarts are not periodic. */
+/* Ages agree when they differ by less than a tenth or 60 ms: a server's timer is coarse, its restarts are not periodic.
+ */
 static bool agrees(uint32_t a, uint32_t b)
 {
     uint32_t diff = a > b ? a - b : b - a;

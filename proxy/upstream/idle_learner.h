@@ -1,7 +1,7 @@
 /*
- * Learns at which idle age a server closes keep-alive connections, so that the pool retires them first and a request never
- * races the server's FIN. Evidence: FINs on idle connections whose ages agree, and Keep-Alive: timeout=N hints. Evidence
- * grows old: after five minutes the limit is learned again. Any worker (relaxed atomics in the host's state).
+ * Learns at which idle age a server closes keep-alive connections, so that the pool retires them first and a request
+ * never races the server's FIN. Evidence: FINs on idle connections whose ages agree, and Keep-Alive: timeout=N hints.
+ * Evidence grows old: after five minutes the limit is learned again. Any worker (relaxed atomics in the host's state).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /*
- * Pools of upstream connections: per loop and host, LIFO. A request takes an idle connection at once, or waits for the first
- * that connects or comes free. Idle connections are noticed to be closed by the socket's event, retired before the server's
- * learned idle limit, and never used past it.
+ * Pools of upstream connections: per loop and host, LIFO. A request takes an idle connection at once, or waits for the
+ * first that connects or comes free. Idle connections are noticed to be closed by the socket's event, retired before
+ * the server's learned idle limit, and never used past it.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ enum lk_upstream_conn_state { LK_UC_CONNECTING, LK_UC_IDLE, LK_UC_BUSY, LK_UC_CL
 
 struct lk_upstream_conn {
     struct lk_conn conn;
-    struct lk_worker_host *wh;  /* referenced */
+    struct lk_worker_host *wh; /* referenced */
     struct lk_codec *codec;
     struct lk_codec_stream *stream; /* the request in progress, or NULL */
     struct lk_list node;
@@ -24,7 +24,7 @@ struct lk_upstream_conn {
     uint64_t id;
     uint64_t created_us;
     uint64_t idle_since_us;
-    uint64_t request_start; /* conn.bytes_written where the request in progress began */
+    uint64_t request_start;  /* conn.bytes_written where the request in progress began */
     uint64_t response_start; /* conn.bytes_read at the same moment */
     uint32_t requests;
     uint8_t state;
@@ -57,8 +57,8 @@ struct lk_pool_waiter {
 };
 
 void lk_pool_waiter_init(struct lk_pool_waiter *waiter, const struct lk_pool_waiter_ops *ops);
-/* careful: the request must not be sent twice, so a connection that has been idle is probed before it is used. fresh: do
- * not use a pooled connection (a replay after one that turned out dead). */
+/* careful: the request must not be sent twice, so a connection that has been idle is probed before it is used. fresh:
+ * do not use a pooled connection (a replay after one that turned out dead). */
 enum lk_pool_result lk_pool_acquire(struct lk_worker_host *wh, uint8_t priority, bool careful, bool fresh,
                                     struct lk_pool_waiter *waiter, struct lk_upstream_conn **uc);
 void lk_pool_cancel(struct lk_pool_waiter *waiter);
@@ -81,7 +81,8 @@ void lk_pool_drain(struct lk_worker_host *wh);
 /* Closes everything (loop is stopping). */
 void lk_pool_close(struct lk_worker_host *wh);
 
-/* --- plain TCP to a host, unpooled, under the same limits and stats (tcp_proxy) ------------------------------------ */
+/* --- plain TCP to a host, unpooled, under the same limits and stats (tcp_proxy) ------------------------------------
+ */
 
 struct lk_upstream_tcp;
 struct lk_upstream_tcp_ops {
@@ -103,7 +104,8 @@ struct lk_upstream_tcp {
     void (*on_gone)(void *owner);
 };
 /* False: circuit breaker is open (OVERFLOW) or the connect failed at once (CONNECTION_FAILURE): *reason. */
-bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host *wh, const struct lk_upstream_tcp_ops *ops,
-                             void *owner, enum lk_reset_reason *reason);
+bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host *wh,
+                             const struct lk_upstream_tcp_ops *ops, void *owner, enum lk_reset_reason *reason);
 /* Ends it; on_gone(owner) runs when the struct is no longer touched. remote: the peer ended it. */
-void lk_upstream_tcp_close(struct lk_upstream_tcp *tcp, enum lk_close_mode mode, bool remote, void (*on_gone)(void *owner));
+void lk_upstream_tcp_close(struct lk_upstream_tcp *tcp, enum lk_close_mode mode, bool remote,
+                           void (*on_gone)(void *owner));

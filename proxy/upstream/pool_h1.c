@@ -1,6 +1,6 @@
 /*
- * HTTP/1.1 connections to one host on one loop: an idle list used last-in first-out, connecting ones, and requests that wait.
- * A connection carries one request at a time. Runs on the owning loop.
+ * HTTP/1.1 connections to one host on one loop: an idle list used last-in first-out, connecting ones, and requests that
+ * wait. A connection carries one request at a time. Runs on the owning loop.
  */
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
@@ -357,6 +357,7 @@ static struct lk_codec *new_codec(struct lk_upstream_conn *uc)
         .enable_trailers = config->enable_trailers,
         .proper_case_words = config->proper_case_words,
     };
+    lk_conn_expect_head(&uc->conn, (size_t)options.max_headers_kb * 1024);
     return lk_h1_client_new(&options, &uc->conn.out, &codec_callbacks, uc);
 }
 
@@ -404,8 +405,8 @@ enum lk_progress lk_upstream_conn_progress(const struct lk_upstream_conn *uc)
         return LK_PROGRESS_ANSWERED;
     if (uc->conn.bytes_written <= uc->request_start)
         return LK_PROGRESS_NOT_SENT;
-    /* An orderly FIN carries the server's last word on what it received: if that leaves out our request, the request met a
-     * closed socket. A reset proves nothing. */
+    /* An orderly FIN carries the server's last word on what it received: if that leaves out our request, the request
+     * met a closed socket. A reset proves nothing. */
     uint64_t acked;
     if (uc->conn.eof && lk_tcp_bytes_acked(uc->conn.fd, &acked) && acked <= uc->request_start)
         return LK_PROGRESS_NOT_PROCESSED;

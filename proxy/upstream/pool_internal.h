@@ -1,4 +1,5 @@
-/* What the connections of a pool (pool_h1.c) and the requests that wait for them (pool_waiters.c) know of each other. */
+/* What the connections of a pool (pool_h1.c) and the requests that wait for them (pool_waiters.c) know of each other.
+ */
 #pragma once
 
 #include "proxy/upstream/pool.h"

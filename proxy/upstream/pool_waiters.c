@@ -112,7 +112,8 @@ enum lk_pool_result lk_pool_acquire(struct lk_worker_host *wh, uint8_t priority,
     }
     waiter->careful = careful;
     enqueue(wh, waiter, priority);
-    if (wh->connecting_count < wh->waiter_count && may_open(wh, priority) && lk_pool_open_conn(wh, priority, &error) == NULL &&
+    if (wh->connecting_count < wh->waiter_count && may_open(wh, priority) &&
+        lk_pool_open_conn(wh, priority, &error) == NULL &&
         wh->idle_count + wh->busy_count + wh->connecting_count == 0) {
         lk_pool_cancel(waiter);
         return LK_POOL_FAILED;

@@ -44,8 +44,8 @@ void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority)
     lk_host_count(&wh->state->cx_active, 1);
 }
 
-void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn, uint64_t created_us,
-                             bool connected, bool local, bool busy)
+void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn,
+                             uint64_t created_us, bool connected, bool local, bool busy)
 {
     struct lk_stats_scope *stats = wh->view->stats;
     lk_breaker_give(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS);

@@ -10,8 +10,8 @@ bool lk_upstream_open(struct lk_conn *conn, struct lk_worker_host *wh, const str
 /* Counts a connection opened: breaker, cluster and host. */
 void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority);
 /* Counts its end. local: our doing; busy: with a request in progress. */
-void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn, uint64_t created_us,
-                             bool connected, bool local, bool busy);
+void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const struct lk_conn *conn,
+                             uint64_t created_us, bool connected, bool local, bool busy);
 #define LK_FAILURE_TEXT_MAX 128
 /* Why a connect failed, in Envoy's words: %UPSTREAM_TRANSPORT_FAILURE_REASON%. */
 struct lk_str lk_upstream_failure_text(const struct lk_conn *conn, char buf[LK_FAILURE_TEXT_MAX]);

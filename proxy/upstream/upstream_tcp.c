@@ -15,7 +15,8 @@ static void fail(struct lk_upstream_tcp *tcp, enum lk_reset_reason reason)
     void *owner = tcp->owner;
     lk_timer_clear(&tcp->timer);
     tcp->counted = false;
-    lk_upstream_count_close(tcp->wh, 0, &tcp->conn, tcp->created_us, false, reason == LK_RESET_CONNECTION_TIMEOUT, false);
+    lk_upstream_count_close(tcp->wh, 0, &tcp->conn, tcp->created_us, false, reason == LK_RESET_CONNECTION_TIMEOUT,
+                            false);
     on_failed(owner, reason, text);
 }
 
@@ -63,8 +64,8 @@ static void on_timeout(struct lk_timer *timer)
     fail(tcp, LK_RESET_CONNECTION_TIMEOUT);
 }
 
-bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host *wh, const struct lk_upstream_tcp_ops *ops,
-                             void *owner, enum lk_reset_reason *reason)
+bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host *wh,
+                             const struct lk_upstream_tcp_ops *ops, void *owner, enum lk_reset_reason *reason)
 {
     struct lk_breaker *breaker = &wh->view->cluster->breakers[0];
     struct lk_error error;
@@ -101,7 +102,8 @@ static void gone(struct lk_conn *conn)
         tcp->on_gone(tcp->owner);
 }
 
-void lk_upstream_tcp_close(struct lk_upstream_tcp *tcp, enum lk_close_mode mode, bool remote, void (*on_gone)(void *owner))
+void lk_upstream_tcp_close(struct lk_upstream_tcp *tcp, enum lk_close_mode mode, bool remote,
+                           void (*on_gone)(void *owner))
 {
     lk_timer_clear(&tcp->timer);
     if (tcp->counted)

@@ -3,6 +3,7 @@
  * the same way: start line, fields, lengths, payload, and where the message ends. The other direction is not demanded:
  * we refuse much that it lets pass. The first byte chooses request or response and the size of our pieces.
  * lk_fuzz_library: lk_http
+ * lk_fuzz_package: http_parser
  */
 #include "proxy/base/mem.h"
 #include "proxy/http/h1_body.h"

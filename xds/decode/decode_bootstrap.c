@@ -212,7 +212,8 @@ struct lk_bootstrap_config *lk_decode_bootstrap(struct lk_decoder *decoder,
     watchdog(decoder, "watchdogs.worker_watchdog", in->watchdogs != NULL ? in->watchdogs->worker_watchdog : NULL,
              &out->worker_watchdog);
     lk_decode_overload(decoder, in->overload_manager, out);
-    out->header_prefix = in->header_prefix[0] != 0 ? lk_decode_str(decoder, in->header_prefix) : LK_STR("x-envoy");
+    if (in->header_prefix[0] != 0 && strcmp(in->header_prefix, "x-envoy") != 0)
+        lk_errors_add_at(decoder->errors, "header_prefix", "only \"x-envoy\" is supported");
     application_log(decoder, in->application_log_config, out);
     engines(decoder, in);
     lk_decode_dns_resolver(decoder, "typed_dns_resolver_config", in->typed_dns_resolver_config, &dns);

@@ -45,7 +45,6 @@ LK_TEST(decode_bootstrap, gives_defaults)
     LK_CHECK_EQ_UINT(config->main_watchdog.miss_ms, 200);
     LK_CHECK_EQ_UINT(config->worker_watchdog.megamiss_ms, 1000);
     LK_CHECK_EQ_UINT(config->max_downstream_connections, 0);
-    LK_CHECK_LKSTR(config->header_prefix, "x-envoy");
     LK_CHECK_EQ_UINT(config->cluster_count + config->listener_count, 0);
     end();
 }
