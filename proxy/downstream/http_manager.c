@@ -162,6 +162,8 @@ static void on_stream_done(void *owner, struct lk_codec_stream *cs, bool keep_al
     struct lk_http_exchange *ex = cs->arg;
     bool close = !keep_alive || hc->draining;
     if (ex != NULL && ex->cs == cs) {
+        if (cs->local_done && !cs->remote_done)
+            lk_stats_inc(hc->config->stats, LK_HTTP_RQ_RESPONSE_BEFORE_COMPLETE);
         ex->cs = NULL;
         close |= ex->close_after;
         lk_exchange_end(ex);

@@ -73,8 +73,7 @@ static void pause_reading(struct lk_codec_stream *stream, bool pause)
 
 static bool blocked(const struct lk_codec_stream *stream)
 {
-    (void)stream;
-    return false;
+    return lk_h1_held_blocked(lk_h1_of(stream->codec));
 }
 
 static void goaway(struct lk_codec *codec)

@@ -181,7 +181,6 @@ static void switch_protocols(struct plan *plan)
     h1->last = true;
     h1->tunnel = true;
     h1->sending = LK_H1_SEND_PLAIN;
-    h1->reading = LK_H1_READ_BODY;
     plan_write(plan);
 }
 

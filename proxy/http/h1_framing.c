@@ -207,31 +207,26 @@ static inline enum step scan_blank(struct cursor *c, const char *p)
     return p == c->end ? suspend(c, BLANK, p, p) : scan_value(c, p, p);
 }
 
-static bool has_control(struct lk_str s)
+/* `p`: the first byte that no field name may have. */
+static enum step bad_name(struct cursor *c, const char *p)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char byte = (unsigned char)s.ptr[i];
-        if ((byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f)
-            return true;
-    }
-    return false;
+    unsigned char byte = (unsigned char)*p;
+    if ((byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f)
+        return refuse(c, 400, "http1.invalid_characters", "a control byte in a field name");
+    return bad(c, "a field name is a token followed by a colon");
 }
 
 static inline enum step scan_name(struct cursor *c, const char *mark, const char *p)
 {
     const char *colon = find_colon(p, c->end);
     if (colon == c->end) {
-        if (skip_class(p, c->end, LK_CHAR_TOKEN) != c->end)
-            return bad(c, "a field name is a token followed by a colon");
-        return suspend(c, NAME, mark, colon);
+        const char *wrong = skip_class(p, c->end, LK_CHAR_TOKEN);
+        return wrong != c->end ? bad_name(c, wrong) : suspend(c, NAME, mark, colon);
     }
     struct lk_str name = lk_str(mark, (size_t)(colon - mark));
     enum lk_header_id id = lk_header_id_of(name);
-    if (id == LK_HEADER_OTHER && !lk_header_name_valid(name)) {
-        if (has_control(name))
-            return refuse(c, 400, "http1.invalid_characters", "a control byte in a field name");
-        return bad(c, "a field name is a token followed by a colon");
-    }
+    if (id == LK_HEADER_OTHER && !lk_header_name_valid(name))
+        return bad_name(c, skip_class(mark, colon, LK_CHAR_TOKEN));
     c->field.name = offset(c, mark);
     c->field.name_len = (uint32_t)name.len;
     c->field.id = (uint16_t)id;

@@ -101,6 +101,7 @@ static void request_done(struct lk_h1_codec *h1)
 {
     if (h1->stream.upgrade) {
         h1->stream.remote_done = false;
+        h1->reading = LK_H1_READ_BODY;
         lk_h1_body_begin(&h1->body, LK_H1_BODY_UNTIL_CLOSE, 0);
     }
     lk_h1_finish_if_done(h1);

@@ -14,7 +14,7 @@ enum lk_h1_reading {
     LK_H1_READ_HEAD,
     LK_H1_READ_BODY,
     LK_H1_READ_TRAILERS,
-    LK_H1_READ_WAIT,    /* server: message complete, or an upgrade not answered yet: nothing is consumed */
+    LK_H1_READ_WAIT,    /* server: message complete: nothing is consumed until it is answered */
     LK_H1_READ_DISCARD, /* the connection carries no more messages */
 };
 
@@ -99,9 +99,13 @@ void lk_h1_send_buf(struct lk_codec_stream *stream, struct lk_buf *data, bool en
 void lk_h1_send_trailers(struct lk_codec_stream *stream, const struct lk_headers *trailers);
 /* Nothing more will be sent in this exchange. */
 void lk_h1_send_end(struct lk_h1_codec *h1);
+/* Payload behind an upgrade not granted yet that is enough: more waits at its source. */
+#define LK_H1_HELD_MAX 65536u
+
 /* The peer granted the upgrade: what was held back leaves. */
 void lk_h1_held_release(struct lk_h1_codec *h1);
 void lk_h1_held_drop(struct lk_h1_codec *h1);
+bool lk_h1_held_blocked(const struct lk_h1_codec *h1);
 
 /* h1_write.c: field lines into memory that is large enough. */
 struct lk_h1_writer {

@@ -54,9 +54,18 @@ void lk_h1_held_release(struct lk_h1_codec *h1)
 {
     if (h1->held == NULL)
         return;
+    struct lk_codec_stream *stream = &h1->stream;
+    bool was_blocked = lk_h1_held_blocked(h1);
     lk_buf_move(h1->base.out, h1->held);
     lk_h1_held_drop(h1);
     output(h1);
+    if (was_blocked && stream->events->on_writable != NULL)
+        stream->events->on_writable(stream);
+}
+
+bool lk_h1_held_blocked(const struct lk_h1_codec *h1)
+{
+    return h1->held != NULL && h1->held->len >= LK_H1_HELD_MAX;
 }
 
 void lk_h1_held_drop(struct lk_h1_codec *h1)

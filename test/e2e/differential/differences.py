@@ -51,15 +51,6 @@ def safer_keepalive_replay(ours, theirs, _row):
     return once_more and ours.statuses() == theirs.statuses() and ours.closed == theirs.closed
 
 
-def upgrade_payload_waits(ours, theirs, _row):
-    """What follows a request to upgrade is not read before the upstream has granted it, so it is not
-    counted either; all else is equal."""
-    log = copy.deepcopy(theirs)
-    for entry in log.log:
-        entry["received"] = "0"
-    return ours.lines() == log.lines()
-
-
 DIFFERENCES = {
     check.__name__: check
     for check in (
@@ -69,7 +60,6 @@ DIFFERENCES = {
         server_name_and_via,
         buffer_limits,
         safer_keepalive_replay,
-        upgrade_payload_waits,
     )
 }
 

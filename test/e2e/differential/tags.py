@@ -105,13 +105,8 @@ retry-drop-all
 retry-none-drop
 """
 
-UPGRADE_PAYLOAD_WAITS = """
-llhttp-upgrade-upgrade-get-request-855bb40c
-"""
-
 TAGS = {
     **dict.fromkeys(HTTP10_ACCEPTED.split(), "http10_accepted"),
     **dict.fromkeys(STRICT_FRAMING.split(), "strict_framing"),
     **dict.fromkeys(SAFER_KEEPALIVE_REPLAY.split(), "safer_keepalive_replay"),
-    **dict.fromkeys(UPGRADE_PAYLOAD_WAITS.split(), "upgrade_payload_waits"),
 }

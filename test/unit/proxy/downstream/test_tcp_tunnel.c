@@ -150,18 +150,27 @@ LK_TEST(tcp_tunnel, each_direction_ends_by_itself)
     finish(&t);
 }
 
+/* A client whose system, and ours towards it, hold next to nothing that it does not read. */
+static int narrow_client(struct tunnel_test *t)
+{
+    const struct lk_addr *addr = &t->f->listeners->all[0]->bound[0];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    setsockopt(t->f->listeners->all[0]->fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)); /* accepted ones inherit it */
+    LK_CHECK_EQ_INT(connect(fd, &addr->sa, addr->len), 0);
+    return fd;
+}
+
 LK_TEST(tcp_tunnel, reset_of_the_server_does_not_take_away_what_it_sent)
 {
     struct tunnel_test t;
-    int client, server, small = 4096;
     size_t total = 0;
     char block[65536];
     begin(&t);
     session_start(t.f);
-    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(client, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    LK_CHECK_EQ_INT(connect(client, &t.f->listeners->all[0]->bound[0].sa, t.f->listeners->all[0]->bound[0].len), 0);
-    server = upstream_accept(t.f->up, 0);
+    int client = narrow_client(&t);
+    int server = upstream_accept(t.f->up, 0);
     memset(block, 'x', sizeof(block));
     for (unsigned i = 0; i < 4; i++) {
         LK_CHECK_EQ_INT(send(server, block, sizeof(block), 0), (long long)sizeof(block));
@@ -188,13 +197,14 @@ LK_TEST(tcp_tunnel, reset_of_the_server_does_not_take_away_what_it_sent)
 LK_TEST(tcp_tunnel, slow_reader_slows_the_sender_with_bounded_memory)
 {
     struct tunnel_test t;
-    int client, server;
     char block[65536];
     size_t sent = 0;
     begin(&t);
     t.f->config[0].buffer_limit = 100000;
     t.f->up->config.buffer_limit = 100000;
-    connect_through(&t, &client, &server);
+    session_start(t.f);
+    int client = narrow_client(&t);
+    int server = upstream_accept(t.f->up, 0);
     memset(block, 'x', sizeof(block));
     for (unsigned idle = 0; idle < 20;) {
         ssize_t n = send(server, block, sizeof(block), MSG_DONTWAIT);
@@ -383,12 +393,13 @@ LK_TEST(tcp_tunnel, longest_duration_ends_a_busy_one)
 LK_TEST(tcp_tunnel, client_that_drains_after_the_end_wakes_nothing)
 {
     struct tunnel_test t;
-    int client, server;
     char block[65536];
     begin(&t);
     t.f->config[0].buffer_limit = 65536;
     t.config.idle_timeout_ms = 60000;
-    connect_through(&t, &client, &server);
+    session_start(t.f);
+    int client = narrow_client(&t);
+    int server = upstream_accept(t.f->up, 0);
     memset(block, 'x', sizeof(block));
     for (unsigned idle = 0; idle < 20;) {
         ssize_t n = send(server, block, sizeof(block), MSG_DONTWAIT);

@@ -1,5 +1,5 @@
 /* What HTTP/1 heads, bodies and trailers look like on the wire. */
-#include "h1_fixture.h"
+#include "test/unit/proxy/http/h1_fixture.h"
 
 /* A server that got one request and has not answered. */
 static struct end *server_asked(const char *request)
@@ -103,7 +103,7 @@ struct request {
 static const struct request requests[] = {
     {{":method", "GET", ":path", "/a?b", "X-A", "1", "HOST", "h:80", "x-b", "2"},
      NULL,
-     "GET /a?b HTTP/1.1\r\nX-A: 1\r\nHOST: h:80\r\nx-b: 2\r\n\r\n"},
+     "GET /a?b HTTP/1.1\r\nHOST: h:80\r\nX-A: 1\r\nx-b: 2\r\n\r\n"},
     {{":method", "GET", ":path", "/", ":scheme", "http", "x-a", "1", ":authority", "h"},
      NULL,
      "GET / HTTP/1.1\r\nhost: h\r\nx-a: 1\r\n\r\n"},

@@ -3,7 +3,7 @@
  * refuse, and what we refuse beyond that is listed here. Reads http/llhttp-request.jsonl of the folder of real inputs
  * ($LANEKEEPER_SHARED/data, or beside the repository) and does nothing where that is absent.
  */
-#include "h1_fixture.h"
+#include "test/unit/proxy/http/h1_fixture.h"
 
 #define LINE_MAX_BYTES 65536
 
@@ -21,6 +21,7 @@ static struct known refused_by_us[] = {
     {"`upgrade` / Upgrade GET request", "payload behind an upgrade that nobody let through", false},
     {"`upgrade` / Upgrade POST request", "payload behind an upgrade that nobody let through", false},
     {"It should be unsafe to finish inside of the header", "a field name that ends in CRLF", false},
+    {"CONNECT with body", "a body of CONNECT has no meaning; Envoy refuses it too", false},
     {"M-SEARCH request", "Envoy does not know the method either", false},
     {"SOURCE request with ICE", "not HTTP", false},
     {"OPTIONS request with RTSP", "not HTTP", false},
