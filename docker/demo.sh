@@ -58,7 +58,7 @@ build() {
         tail -n 30 $log >&2
         fail "the build failed"
     }
-    good "$("$binary" --version 2>&1 | head -n 1)   ${dim}in $((SECONDS - begin)) s${plain}"
+    good "$("$binary" --version 2>&1 | grep -m 1 .)   ${dim}in $((SECONDS - begin)) s${plain}"
 }
 
 build_release() { # the tests need packages that the demo does not install

@@ -79,6 +79,7 @@ static bool build(struct lk_server *server, struct lk_bootstrap *bootstrap, stru
     malloc_trim(0); /* the texts of a large configuration lie between what stays */
     server->report.warnings = errors->warnings;
     server->report.warning_count = errors->warning_count;
+    server->report.unknown_fields = lk_bootstrap_unknown_fields(bootstrap);
     return ok && !lk_errors_any(errors);
 }
 

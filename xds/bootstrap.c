@@ -21,6 +21,7 @@ struct lk_bootstrap {
     struct lk_source_map sources;
     const char *name;
     struct lk_str packed;
+    size_t unknown_fields;
     struct lk_bootstrap_config *config;
 };
 
@@ -37,18 +38,27 @@ static bootstrap_proto *parse_text(struct lk_bootstrap *bootstrap, const struct 
                                               root, &json, errors);
 }
 
-/* Errors of one text carry lines of that text only: they are printed before the next text is read. */
-static void print_items(const struct lk_errors *errors, const char *name)
+/* Mistakes of one text carry lines of that text only: they are printed before the next text is read. What was let pass,
+ * which is unknown fields, joins the warnings of the whole. */
+static bool finish_text(struct lk_bootstrap *bootstrap, struct lk_errors *errors, const char *name,
+                        struct lk_errors *all)
 {
+    bool ok = !lk_errors_any(errors);
     for (size_t i = 0; i < errors->count; i++) {
         const struct lk_error_item *item = &errors->items[i];
         fprintf(stderr, "%s:%d: %s%s%s\n", name, item->line, item->path, item->path[0] != '\0' ? ": " : "", item->text);
     }
     if (errors->dropped > 0)
         fprintf(stderr, "%s: and %zu more mistakes\n", name, errors->dropped);
+    for (size_t i = 0; i < errors->warning_count; i++)
+        lk_errors_warn(all, errors->warnings[i].path, "%s", errors->warnings[i].text);
+    bootstrap->unknown_fields += errors->warning_count + errors->warnings_dropped;
+    lk_errors_fini(errors);
+    return ok;
 }
 
-static bootstrap_proto *load_file(struct lk_bootstrap *bootstrap, const struct lk_bootstrap_options *options, bool *ok)
+static bootstrap_proto *load_file(struct lk_bootstrap *bootstrap, const struct lk_bootstrap_options *options,
+                                  struct lk_errors *all, bool *ok)
 {
     struct lk_errors errors;
     struct lk_error error;
@@ -61,22 +71,19 @@ static bootstrap_proto *load_file(struct lk_bootstrap *bootstrap, const struct l
     } else {
         message =
             parse_text(bootstrap, options, options->path, text, lk_yaml_syntax_of(lk_str_from(options->path)), &errors);
-        print_items(&errors, options->path);
-        *ok &= !lk_errors_any(&errors);
     }
-    lk_errors_fini(&errors);
+    *ok &= finish_text(bootstrap, &errors, options->path, all);
     return message;
 }
 
-static bootstrap_proto *load_yaml(struct lk_bootstrap *bootstrap, const struct lk_bootstrap_options *options, bool *ok)
+static bootstrap_proto *load_yaml(struct lk_bootstrap *bootstrap, const struct lk_bootstrap_options *options,
+                                  struct lk_errors *all, bool *ok)
 {
     struct lk_errors errors;
     lk_errors_init(&errors);
     bootstrap_proto *message =
         parse_text(bootstrap, options, "--config-yaml", lk_str_from(options->yaml), LK_YAML_SYNTAX_YAML, &errors);
-    print_items(&errors, "--config-yaml");
-    *ok &= !lk_errors_any(&errors);
-    lk_errors_fini(&errors);
+    *ok &= finish_text(bootstrap, &errors, "--config-yaml", all);
     return message;
 }
 
@@ -107,11 +114,12 @@ static void override_node(struct lk_bootstrap *bootstrap, bootstrap_proto *messa
     }
 }
 
-static bootstrap_proto *load_message(struct lk_bootstrap *bootstrap, const struct lk_bootstrap_options *options)
+static bootstrap_proto *load_message(struct lk_bootstrap *bootstrap, const struct lk_bootstrap_options *options,
+                                     struct lk_errors *errors)
 {
     bool ok = true;
-    bootstrap_proto *message = options->path != NULL ? load_file(bootstrap, options, &ok) : NULL;
-    bootstrap_proto *over = options->yaml != NULL ? load_yaml(bootstrap, options, &ok) : NULL;
+    bootstrap_proto *message = options->path != NULL ? load_file(bootstrap, options, errors, &ok) : NULL;
+    bootstrap_proto *over = options->yaml != NULL ? load_yaml(bootstrap, options, errors, &ok) : NULL;
     if (!ok)
         return NULL;
     if (message != NULL && over != NULL)
@@ -132,7 +140,7 @@ struct lk_bootstrap *lk_bootstrap_load(const struct lk_bootstrap_options *option
         lk_bootstrap_free(bootstrap);
         return NULL;
     }
-    bootstrap_proto *message = load_message(bootstrap, options);
+    bootstrap_proto *message = load_message(bootstrap, options, errors);
     if (message == NULL) {
         lk_bootstrap_free(bootstrap);
         return NULL;
@@ -176,6 +184,11 @@ const char *lk_bootstrap_name(const struct lk_bootstrap *bootstrap)
 struct lk_str lk_bootstrap_packed(const struct lk_bootstrap *bootstrap)
 {
     return bootstrap->packed;
+}
+
+size_t lk_bootstrap_unknown_fields(const struct lk_bootstrap *bootstrap)
+{
+    return bootstrap->unknown_fields;
 }
 
 static int find_line(const struct lk_bootstrap *bootstrap, const struct lk_error_item *item, const char **name)

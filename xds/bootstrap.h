@@ -30,5 +30,7 @@ const struct lk_bootstrap_config *lk_bootstrap_config(const struct lk_bootstrap 
 const char *lk_bootstrap_name(const struct lk_bootstrap *bootstrap);
 /* Prints mistakes (stderr) and warnings (log) with file and line. */
 void lk_bootstrap_report(const struct lk_bootstrap *bootstrap, const struct lk_errors *errors);
+/* Fields that the API does not know and that allow_unknown let pass. */
+size_t lk_bootstrap_unknown_fields(const struct lk_bootstrap *bootstrap);
 /* The merged message, packed: for /config_dump. */
 struct lk_str lk_bootstrap_packed(const struct lk_bootstrap *bootstrap);

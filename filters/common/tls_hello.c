@@ -93,7 +93,7 @@ static bool read_hello(struct reader body, struct lk_hello *hello)
         else if (type == EXTENSION_ALPN)
             read_alpn(extension, hello);
     }
-    return !extensions.bad && !body.bad;
+    return !extensions.bad && !body.bad && body.left == 0;
 }
 
 /* The first bytes of a handshake record: content type, major version 3, a sane length. */

@@ -7,6 +7,7 @@ const void *lk_typed_begin(struct lk_decoder *decoder, struct lk_filter_context 
                            const ProtobufCMessageDescriptor *desc, struct lk_errors *errors)
 {
     lk_decoder_init(decoder, context->arena, errors);
+    decoder->errors_before = errors->count + errors->dropped;
     decoder->format_extensions = lk_format_extension_names();
     decoder->allow_unknown = context->allow_unknown;
     Google__Protobuf__Any wire = GOOGLE__PROTOBUF__ANY__INIT;
@@ -21,7 +22,7 @@ const void *lk_typed_begin(struct lk_decoder *decoder, struct lk_filter_context 
 
 bool lk_typed_end(struct lk_decoder *decoder)
 {
-    bool ok = !lk_errors_any(decoder->errors);
+    bool ok = decoder->errors->count + decoder->errors->dropped == decoder->errors_before;
     lk_decoder_fini(decoder);
     return ok;
 }

@@ -62,8 +62,6 @@ struct lk_endpoints { /* ClusterLoadAssignment */
 
 struct lk_circuit_limits {
     uint32_t max_connections, max_pending, max_requests, max_retries;
-    uint32_t max_connection_pools;
-    bool track_remaining;
     bool has_retry_budget;
     double budget_percent;          /* 20 */
     uint32_t min_retry_concurrency; /* 3 */
@@ -105,7 +103,6 @@ struct lk_cluster_config {
     uint32_t buffer_limit;                  /* per_connection_buffer_limit_bytes, 1 MiB */
     const struct lk_circuit_limits *limits; /* two: DEFAULT, HIGH; shared where they are equal */
     uint32_t panic_percent;                 /* 50 */
-    bool locality_weighted;
     /* DNS */
     enum lk_dns_lookup_family dns_family;
     uint32_t dns_refresh_ms;                          /* 5000 */
@@ -128,7 +125,6 @@ struct lk_cluster_config {
     uint32_t idle_timeout_ms;             /* 3600000; 0: none */
     uint32_t max_connection_duration_ms;  /* 0: none */
     uint32_t max_requests_per_connection; /* 0: no limit */
-    uint32_t max_stream_duration_ms;
     uint32_t max_response_headers_kb; /* 60 (80 for HTTP/1) */
     uint32_t max_headers_count;       /* 100 */
     bool enable_trailers;

@@ -102,7 +102,6 @@ struct lk_listener_config {
     uint32_t max_connections;    /* runtime envoy.resource_limits.listener.<name>.connection_limit or 0 */
     uint32_t accepts_per_event;  /* max_connections_to_accept_per_socket_event; 0: no limit */
     bool ignore_global_limit;
-    bool drain_modify_only;
     enum lk_traffic_direction direction;
     struct lk_keepalive_config keepalive;
     const struct lk_filter_chain_config *chains;

@@ -165,8 +165,6 @@ struct lk_route_action {
     uint32_t idle_timeout_ms;
     bool has_max_stream_duration;
     uint32_t max_stream_duration_ms;
-    bool has_grpc_timeout_max; /* max_stream_duration.grpc_timeout_header_max */
-    uint32_t grpc_timeout_max_ms;
     const struct lk_retry_policy *retry; /* NULL: the virtual host's or none */
     const struct lk_upgrade_config *upgrades;
     size_t upgrade_count;
@@ -200,6 +198,7 @@ struct lk_virtual_host;
 struct lk_route {
     const struct lk_virtual_host *virtual_host; /* the one it belongs to */
     struct lk_str name;
+    const char *label; /* both names, for reports of crashes and stalls; NULL: not from a configuration */
     struct lk_route_match match;
     enum lk_route_kind kind;
     struct lk_route_action action;
@@ -231,7 +230,6 @@ struct lk_virtual_host {
     const struct lk_retry_policy *retry;
     bool include_request_attempt_count;
     bool include_attempt_count_in_response;
-    bool include_is_timeout_retry_header;
     const struct lk_per_filter_config *per_filter;
     size_t per_filter_count;
     const struct lk_metadata *metadata;

@@ -50,7 +50,7 @@ static void look_away(struct lk_accept_source *source)
 /* False: nothing to accept, or no descriptor for it. */
 static bool accept_one(struct lk_accept_source *source)
 {
-    struct sockaddr_storage storage;
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(storage);
     struct lk_addr remote;
     int fd = accept4(source->fd, (struct sockaddr *)&storage, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -103,9 +103,9 @@ static void listen_on(struct lk_listener_worker *lw)
     unsigned mine = listener->config->reuse_port ? lk_loop_index(lw->acceptor->loop) : 0;
     lw->sources = lk_calloc(listener->config->address_count + 1, sizeof(*lw->sources));
     for (unsigned a = 0; a < listener->config->address_count; a++) {
-        int fd = listener->fds[a * per_address + mine];
+        int fd = listener->fds[(size_t)a * per_address + mine];
         if (fd < 0)
-            fd = listener->fds[a * per_address];
+            fd = listener->fds[(size_t)a * per_address];
         struct lk_accept_source *source = &lw->sources[lw->source_count++];
         source->lw = lw;
         source->fd = fd;
@@ -166,16 +166,19 @@ static void stop_listener(struct lk_listener_worker *lw, bool take_rest)
     struct lk_listener *listener = lw->listener;
     if (lw->sources == NULL)
         return;
-    /* a socket that workers share is closed by the last one that lets go of it */
-    bool last = atomic_fetch_add(&listener->stopped, 1) + 1 == listener->set->worker_count;
     for (unsigned i = 0; i < lw->source_count; i++) {
         struct lk_accept_source *source = &lw->sources[i];
         while (take_rest && accept_one(source)) {
         }
-        if (take_rest && (last || listener->config->reuse_port))
-            close_source(source);
         lk_timer_clear(&source->pause);
         lk_watch_free(source->watch);
+        source->watch = NULL;
+    }
+    /* a socket that workers share is closed by the last one that lets go of it: nobody watches it any more */
+    bool last = atomic_fetch_add(&listener->stopped, 1) + 1 == listener->set->worker_count;
+    for (unsigned i = 0; take_rest && i < lw->source_count; i++) {
+        if (last || listener->config->reuse_port)
+            close_source(&lw->sources[i]);
     }
     lk_free(lw->sources);
     lw->sources = NULL;

@@ -2,6 +2,7 @@
 #include "proxy/downstream/filter_chain.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/config/transport_socket.h"
 #include "proxy/filter/registry.h"
 
 static bool check_order(const struct lk_network_filter *filter, unsigned index, size_t count, struct lk_errors *errors)
@@ -42,10 +43,7 @@ bool lk_filter_chain_build(struct lk_filter_chain *chain, const struct lk_filter
     chain->config = config;
     chain->name = config->name;
     chain->filters = lk_arena_array(context->arena, config->filter_count, sizeof(*chain->filters));
-    if (config->transport_socket.type.len > 0 &&
-        !lk_str_eq(config->transport_socket.type, LK_STR("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer")))
-        ok = lk_errors_unsupported(errors, "transport_socket", "transport socket '%.*s' is not built into this version",
-                                   LK_STR_ARG(config->transport_socket.type));
+    ok &= lk_transport_socket_check(&config->transport_socket, errors);
     for (unsigned i = 0; i < config->filter_count; i++) {
         size_t mark = lk_errors_push_index(errors, "filters", i);
         ok &= build_filter(&chain->filters[i], &config->filters[i], i, config->filter_count, context, errors);

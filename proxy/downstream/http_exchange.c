@@ -183,6 +183,7 @@ const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex)
     ex->route = lk_route_match(ex->routes, &query, NULL);
     info->route = ex->route;
     if (ex->route != NULL) {
+        lk_loop_set_activity(ex->stream.loop, ex->route->label);
         info->vhost = ex->route->virtual_host;
         info->route_config = lk_route_table_config(ex->routes);
         info->route_name = ex->route->name;

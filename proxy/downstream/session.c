@@ -101,7 +101,8 @@ static void end(struct lk_session *session, enum lk_close_mode mode, uint64_t fl
 {
     if (session->state == SESSION_CLOSING)
         return;
-    if (session->gate != NULL && session->chain->filters[session->filter_index].filter->on_destroy != NULL)
+    if (session->gate != NULL && session->chain != NULL &&
+        session->chain->filters[session->filter_index].filter->on_destroy != NULL)
         session->chain->filters[session->filter_index].filter->on_destroy(session->gate);
     session->gate = NULL;
     session->state = SESSION_CLOSING;

@@ -158,6 +158,7 @@ struct lk_str lk_format_eval_header(const struct lk_format *format, const struct
 static void put_json_string(struct out *out, struct lk_str s)
 {
     static const char hex[] = "0123456789abcdef";
+    static const char unicode[4] = {'\\', 'u', '0', '0'};
     char *p = room(out, s.len * 6 + 2);
     *p++ = '"';
     for (size_t i = 0; i < s.len; i++) {
@@ -169,7 +170,7 @@ static void put_json_string(struct out *out, struct lk_str s)
             *p++ = '\\';
             *p++ = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
         } else if (c < 0x20 || c == 0x7f) {
-            memcpy(p, "\\u00", 4);
+            memcpy(p, unicode, sizeof(unicode));
             p[4] = hex[c >> 4];
             p[5] = hex[c & 15];
             p += 6;

@@ -207,12 +207,14 @@ static inline enum step scan_blank(struct cursor *c, const char *p)
     return p == c->end ? suspend(c, BLANK, p, p) : scan_value(c, p, p);
 }
 
-/* `p`: the first byte that no field name may have. */
-static enum step bad_name(struct cursor *c, const char *p)
+/* From the first byte that no field name may have to the end of what is known of the name. */
+static enum step bad_name(struct cursor *c, const char *p, const char *end)
 {
-    unsigned char byte = (unsigned char)*p;
-    if ((byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f)
-        return refuse(c, 400, "http1.invalid_characters", "a control byte in a field name");
+    for (; p < end; p++) {
+        unsigned char byte = (unsigned char)*p;
+        if ((byte < 0x20 && byte != '\t' && byte != '\r' && byte != '\n') || byte == 0x7f)
+            return refuse(c, 400, "http1.invalid_characters", "a control byte in a field name");
+    }
     return bad(c, "a field name is a token followed by a colon");
 }
 
@@ -221,12 +223,12 @@ static inline enum step scan_name(struct cursor *c, const char *mark, const char
     const char *colon = find_colon(p, c->end);
     if (colon == c->end) {
         const char *wrong = skip_class(p, c->end, LK_CHAR_TOKEN);
-        return wrong != c->end ? bad_name(c, wrong) : suspend(c, NAME, mark, colon);
+        return wrong != c->end ? bad_name(c, wrong, colon) : suspend(c, NAME, mark, colon);
     }
     struct lk_str name = lk_str(mark, (size_t)(colon - mark));
     enum lk_header_id id = lk_header_id_of(name);
     if (id == LK_HEADER_OTHER && !lk_header_name_valid(name))
-        return bad_name(c, skip_class(mark, colon, LK_CHAR_TOKEN));
+        return bad_name(c, skip_class(mark, colon, LK_CHAR_TOKEN), colon);
     c->field.name = offset(c, mark);
     c->field.name_len = (uint32_t)name.len;
     c->field.id = (uint16_t)id;

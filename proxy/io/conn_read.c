@@ -102,6 +102,7 @@ static size_t offer(struct lk_conn *conn, struct lk_chunk *chunk, const char *da
     conn->in_data = true;
     size_t taken = conn->ops->on_data(conn, lk_span(chunk, data, len));
     conn->in_data = false;
+    lk_loop_set_activity(conn->loop, NULL);
     chunk->used = used;
     LK_ASSERT(taken <= len);
     return len - taken;

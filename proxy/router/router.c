@@ -173,6 +173,7 @@ static void response_complete(struct lk_router *router)
 static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *headers, bool end)
 {
     struct lk_router *router = attempt->owner;
+    lk_loop_set_activity(router->loop, router->route->label);
     router->info->upstream.first_rx_us = lk_loop_now_us(router->loop);
     lk_router_touch_try(router);
     if (lk_router_retry_response(router, headers))
@@ -199,6 +200,7 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
 static void on_data(struct lk_upstream_request *attempt, struct lk_span data, bool end)
 {
     struct lk_router *router = attempt->owner;
+    lk_loop_set_activity(router->loop, router->route->label);
     lk_router_touch_try(router);
     if (end)
         response_complete(router);

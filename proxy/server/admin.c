@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 /* What a client may send and how long it may take. */
-#define HEADERS_MAX (64 * 1024)
-#define BODY_MAX (1024 * 1024)
+#define HEADERS_MAX (64L * 1024)
+#define BODY_MAX (1024L * 1024)
 #define TIMEOUT_S 60
 
 /* --- pages -----------------------------------------------------------------------------------------------------------

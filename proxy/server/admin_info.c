@@ -6,6 +6,7 @@
 #include "proxy/server/admin_internal.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 const char *lk_admin_state_name(const struct lk_server *server)
 {
@@ -118,12 +119,14 @@ static json_t *value_json(const struct lk_value *value)
 
 static json_t *build_version_json(void)
 {
-    int major = 0, minor = 0, patch = 0;
+    char *rest;
+    long major = strtol(LK_VERSION, &rest, 10);
+    long minor = *rest == '.' ? strtol(rest + 1, &rest, 10) : 0;
+    long patch = *rest == '.' ? strtol(rest + 1, &rest, 10) : 0;
 
-    if (sscanf(LK_VERSION, "%d.%d.%d", &major, &minor, &patch) != 3)
-        lk_panic("version '%s' has no three parts", LK_VERSION);
-    return json_pack("{s:{s:i,s:i,s:i},s:{s:s,s:s}}", "version", "major_number", major, "minor_number", minor, "patch",
-                     patch, "metadata", "revision.sha", LK_REVISION, "build.type", LK_BUILD_TYPE);
+    return json_pack("{s:{s:I,s:I,s:I},s:{s:s,s:s}}", "version", "major_number", (json_int_t)major, "minor_number",
+                     (json_int_t)minor, "patch", (json_int_t)patch, "metadata", "revision.sha", LK_REVISION,
+                     "build.type", LK_BUILD_TYPE);
 }
 
 static json_t *node_json(const struct lk_node_config *node)

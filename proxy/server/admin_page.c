@@ -162,8 +162,8 @@ static void put_overview(struct lk_admin_request *request)
     put_count(request, "4xx", totals.client_errors, false);
     put_count(request, "5xx", totals.server_errors, true);
     if (server->report.warning_count > 0)
-        lk_admin_printf(request, "<a class='bad' href='config_warnings'>%zu configuration warnings</a>\n",
-                        server->report.warning_count);
+        lk_admin_printf(request, "<a class='bad' href='config_warnings'>%zu configuration warning%s</a>\n",
+                        server->report.warning_count, server->report.warning_count == 1 ? "" : "s");
     put_text(request, "</div>\n");
 }
 

@@ -27,15 +27,17 @@ static void put(const char *text)
     }
 }
 
-static void put_number(unsigned long value)
+static void put_address(unsigned long value)
 {
-    char text[24];
+    char text[2 + 2 * sizeof(value) + 1];
     char *p = text + sizeof(text) - 1;
     *p = '\0';
     do {
-        *--p = (char)('0' + value % 10);
-        value /= 10;
+        *--p = "0123456789abcdef"[value & 15];
+        value >>= 4;
     } while (value > 0);
+    *--p = 'x';
+    *--p = '0';
     put(p);
 }
 
@@ -67,7 +69,7 @@ static void on_fatal(int number, siginfo_t *info, void *context)
     put("[critical] lanekeeper " LK_VERSION " build " LK_REVISION " caught ");
     put(signal_name(number));
     put(" at address ");
-    put_number((unsigned long)info->si_addr);
+    put_address((unsigned long)info->si_addr);
     put(", thread ");
     put(thread);
     if (loop != NULL) {
@@ -83,15 +85,26 @@ static void on_fatal(int number, siginfo_t *info, void *context)
     raise(number);
 }
 
+void lk_crash_use_stack(struct lk_crash_stack *stack)
+{
+    stack_t alternate = {.ss_sp = stack->bytes, .ss_size = sizeof(stack->bytes)};
+    sigaltstack(&alternate, NULL);
+}
+
+void lk_crash_leave_stack(void)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL);
+}
+
 void lk_crash_install(void)
 {
-    static char stack[65536];
+    static struct lk_crash_stack stack;
     static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     void *warm[1];
-    stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
     struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND};
     backtrace(warm, 1); /* loads the unwinder now, not inside a handler */
-    sigaltstack(&alternate, NULL);
+    lk_crash_use_stack(&stack);
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         sigaction(signals[i], &action, NULL);
 }

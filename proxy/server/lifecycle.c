@@ -186,6 +186,7 @@ static void start(struct lk_server *server)
     set_state(server, LK_SERVER_INITIALIZING);
     lk_stats_set(server->server_stats, LK_SERVER_STAT_CONCURRENCY, server->worker_count);
     lk_stats_set(server->server_stats, LK_SERVER_STAT_CONFIG_WARNINGS, server->report.warning_count);
+    lk_stats_add(server->server_stats, LK_SERVER_STAT_STATIC_UNKNOWN_FIELDS, server->report.unknown_fields);
     lk_timer_init(&server->drain_timer, on_drain_timer);
     lk_timer_init(&server->flush_timer, on_stats_flush);
     lk_timer_set(server->main_loop, &server->flush_timer, server->bootstrap->stats_flush_interval_ms);
@@ -426,15 +427,16 @@ void lk_server_set_health(struct lk_server *server, bool failed)
 
 static uint64_t resident_bytes(void)
 {
-    unsigned long long total = 0;
-    unsigned long long resident = 0;
+    char line[128] = "";
+    char *rest;
     FILE *file = fopen("/proc/self/statm", "re");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%llu %llu", &total, &resident) != 2)
-        resident = 0;
+    if (fgets(line, sizeof(line), file) == NULL)
+        line[0] = '\0';
     fclose(file);
-    return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+    strtoull(line, &rest, 10); /* the whole address space, then what is resident, in pages */
+    return strtoull(rest, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void lk_server_update_gauges(struct lk_server *server)

@@ -100,7 +100,10 @@ static bool set_value(const struct lk_option_flag *flag, struct lk_options *opti
                       struct lk_error *error)
 {
     void *slot = (char *)options + flag->offset;
-    unsigned choice;
+    unsigned choice = 0;
+
+    if (value == NULL)
+        value = ""; /* a flag that takes none */
 
     switch (flag->kind) {
     case LK_OPTION_SWITCH:

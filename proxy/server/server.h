@@ -69,6 +69,11 @@ enum { LK_SERVER_STATS(LK_SERVER_ENUM_) LK_SERVER_STAT_COUNT };
 #define LK_MANAGER_ENUM_(id, name, kind) LK_MANAGER_STAT_##id,
 enum { LK_MANAGER_STATS(LK_MANAGER_ENUM_) LK_MANAGER_STAT_COUNT };
 
+/* What a thread's handler of fatal signals runs on. */
+struct lk_crash_stack {
+    char bytes[65536];
+};
+
 struct lk_worker {
     struct lk_server *server;
     unsigned index;
@@ -76,6 +81,7 @@ struct lk_worker {
     struct lk_loop *loop;
     struct lk_acceptor *acceptor;
     char name[16];
+    struct lk_crash_stack crash_stack;
 };
 
 /* What configuration has to say about itself, for /config_dump and /config_warnings; filled by main from xds. */
@@ -87,6 +93,7 @@ struct lk_config_report {
     void *arg;
     const struct lk_error_item *warnings;
     size_t warning_count;
+    size_t unknown_fields; /* server.static_unknown_fields */
 };
 
 struct lk_server {

@@ -13,8 +13,11 @@ void lk_worker_run(struct lk_worker *worker, void (*fn)(struct lk_worker *worker
 bool lk_watchdog_start(struct lk_server *server, struct lk_error *error);
 void lk_watchdog_stop(struct lk_server *server);
 
-/* crash.c: a fatal signal writes build id, thread, activity and backtrace to the log. */
+/* crash.c: a fatal signal writes build id, thread, activity and backtrace to the log; also where a thread's stack
+ * overflowed, for threads that have an alternate one. The main thread gets its own from lk_crash_install. */
 void lk_crash_install(void);
+void lk_crash_use_stack(struct lk_crash_stack *stack);
+void lk_crash_leave_stack(void);
 
 /* signals.c: SIGTERM, SIGINT, SIGHUP, SIGUSR1 on the main loop; SIGPIPE ignored. */
 void lk_signals_install(struct lk_server *server);

@@ -9,6 +9,7 @@
 static void *worker_main(void *arg)
 {
     struct lk_worker *worker = arg;
+    lk_crash_use_stack(&worker->crash_stack);
     lk_stats_thread = worker->index;
     lk_acceptor_start(worker->acceptor);
     lk_loop_run(worker->loop);
@@ -17,6 +18,7 @@ static void *worker_main(void *arg)
     lk_loop_turn(worker->loop, 0);
     lk_acceptor_free(worker->acceptor);
     worker->acceptor = NULL;
+    lk_crash_leave_stack();
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
+#include "proxy/config/transport_socket.h"
 #include "proxy/upstream/cluster_internal.h"
 #include "proxy/upstream/pool.h"
 
@@ -69,6 +70,8 @@ bool lk_clusters_add(struct lk_clusters *clusters, struct lk_cluster_config *con
 {
     if (lk_map_get(&clusters->by_name, config->name) != NULL)
         return lk_errors_add(errors, "cluster '%.*s' is defined twice", LK_STR_ARG(config->name));
+    if (!lk_transport_socket_check(&config->transport_socket, errors))
+        return false;
     struct lk_cluster *cluster = lk_calloc(1, sizeof(*cluster));
     lk_ref_init(&cluster->ref);
     lk_ref_get(&config->ref);

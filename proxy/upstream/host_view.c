@@ -110,7 +110,8 @@ static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
         give_load(&priority->degraded_load, percent_of(priority->degraded.count, priority->all.count, factor),
                   normalized, &left, &first);
     }
-    *first += left; /* what rounding left over */
+    LK_ASSERT(first != NULL); /* normalized > 0: some priority is fit */
+    *first += left;           /* what rounding left over */
 }
 
 static void seed_cursors(struct lk_host_view *view)

@@ -65,5 +65,5 @@ uint32_t lk_idle_learner_limit(const struct lk_host_state *state, uint64_t now_m
         return UINT32_MAX;
     /* stay clear of the server's timer granularity and of one network delay */
     uint32_t margin = LK_MIN(1000u, LK_MAX(40u, limit / 20));
-    return limit > 2 * margin ? limit - margin : limit / 2;
+    return limit > margin + margin ? limit - margin : limit / 2;
 }

@@ -53,6 +53,12 @@ class Bench:
         self.proxies.append(proxy)
         return proxy.start()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def stop(self):
         problems = []
         for proxy in self.proxies:

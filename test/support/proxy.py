@@ -4,6 +4,7 @@ A proxy that crashes, does not stop, prints a sanitizer report or keeps descript
 connections that are gone fails the test that started it.
 """
 
+import ctypes
 import http.client
 import json
 import os
@@ -16,11 +17,18 @@ import time
 from client import wait_for
 from config import LOG_FIELDS, parse_log
 
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 SANITIZER = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:")
 
 
 class ProxyFailure(AssertionError):
     """The proxy did not start, died, or left something behind."""
+
+
+def die_with_parent():
+    """In the child: a test run that is killed leaves no proxy behind."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Proxy:
@@ -59,7 +67,8 @@ class Proxy:
         self.stdout_path = self.folder / "stdout"
         with open(self.stderr_path, "wb") as err, open(self.stdout_path, "wb") as out:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.folder
+                self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=self.folder,
+                preexec_fn=die_with_parent,
             )
         try:
             wait_for(self._ready, "the proxy is ready", seconds=20)

@@ -18,14 +18,12 @@ static const struct lk_circuit_limits default_limits[2] = {
      .max_pending = 1024,
      .max_requests = 1024,
      .max_retries = 3,
-     .max_connection_pools = UINT32_MAX,
      .budget_percent = 20,
      .min_retry_concurrency = 3},
     {.max_connections = 1024,
      .max_pending = 1024,
      .max_requests = 1024,
      .max_retries = 3,
-     .max_connection_pools = UINT32_MAX,
      .budget_percent = 20,
      .min_retry_concurrency = 3},
 };
@@ -37,8 +35,6 @@ static void thresholds(struct lk_decoder *decoder, const Envoy__Config__Cluster_
     out->max_pending = lk_decode_u32(in->max_pending_requests, out->max_pending);
     out->max_requests = lk_decode_u32(in->max_requests, out->max_requests);
     out->max_retries = lk_decode_u32(in->max_retries, out->max_retries);
-    out->max_connection_pools = lk_decode_u32(in->max_connection_pools, out->max_connection_pools);
-    out->track_remaining = in->track_remaining;
     if (in->retry_budget == NULL)
         return;
     out->has_retry_budget = true;

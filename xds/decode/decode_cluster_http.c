@@ -21,8 +21,8 @@ static void common_options(struct lk_decoder *decoder, const Envoy__Config__Core
         lk_decode_ms(decoder, "idle_timeout", in->idle_timeout, IDLE_TIMEOUT_DEFAULT_MS, LK_DURATION_ANY);
     out->max_connection_duration_ms =
         lk_decode_ms(decoder, "max_connection_duration", in->max_connection_duration, 0, LK_DURATION_ANY);
-    out->max_stream_duration_ms =
-        lk_decode_ms(decoder, "max_stream_duration", in->max_stream_duration, 0, LK_DURATION_ANY);
+    if (in->max_stream_duration != NULL)
+        lk_errors_warn(decoder->errors, "max_stream_duration", "not supported for a cluster, ignored");
     out->max_requests_per_connection = lk_decode_u32(in->max_requests_per_connection, out->max_requests_per_connection);
     if (in->max_headers_count != NULL)
         out->max_headers_count =

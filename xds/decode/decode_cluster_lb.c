@@ -27,23 +27,12 @@ static void least_request(struct lk_decoder *decoder, const Google__Protobuf__UI
     }
 }
 
-static void locality(const Envoy__Extensions__LoadBalancingPolicies__Common__V3__LocalityLbConfig *in,
-                     struct lk_cluster_config *out)
-{
-    if (in != NULL &&
-        in->locality_config_specifier_case ==
-            ENVOY__EXTENSIONS__LOAD_BALANCING_POLICIES__COMMON__V3__LOCALITY_LB_CONFIG__LOCALITY_CONFIG_SPECIFIER_LOCALITY_WEIGHTED_LB_CONFIG)
-        out->locality_weighted = true;
-}
-
 /* Whether the policy is built; then its options are taken over. */
 static bool typed_policy(struct lk_decoder *decoder, const Google__Protobuf__Any *any, struct lk_cluster_config *out)
 {
     if (lk_any_is(any, &envoy__extensions__load_balancing_policies__round_robin__v3__round_robin__descriptor)) {
-        const Envoy__Extensions__LoadBalancingPolicies__RoundRobin__V3__RoundRobin *in = lk_decode_unpack(decoder, any);
-
+        lk_decode_unpack(decoder, any); /* for its mistakes */
         out->lb = LK_LB_ROUND_ROBIN;
-        locality(in != NULL ? in->locality_lb_config : NULL, out);
         return true;
     }
     if (lk_any_is(any, &envoy__extensions__load_balancing_policies__least_request__v3__least_request__descriptor)) {
@@ -51,17 +40,13 @@ static bool typed_policy(struct lk_decoder *decoder, const Google__Protobuf__Any
             lk_decode_unpack(decoder, any);
 
         out->lb = LK_LB_LEAST_REQUEST;
-        if (in != NULL) {
+        if (in != NULL)
             least_request(decoder, in->choice_count, in->active_request_bias, out);
-            locality(in->locality_lb_config, out);
-        }
         return true;
     }
     if (lk_any_is(any, &envoy__extensions__load_balancing_policies__random__v3__random__descriptor)) {
-        const Envoy__Extensions__LoadBalancingPolicies__Random__V3__Random *in = lk_decode_unpack(decoder, any);
-
+        lk_decode_unpack(decoder, any);
         out->lb = LK_LB_RANDOM;
-        locality(in != NULL ? in->locality_lb_config : NULL, out);
         return true;
     }
     if (lk_any_is(any,
@@ -141,9 +126,6 @@ static void common(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3_
     if (in != NULL) {
         percent = lk_decode_percent(decoder, "common_lb_config.healthy_panic_threshold", in->healthy_panic_threshold,
                                     PANIC_DEFAULT);
-        if (in->locality_config_specifier_case ==
-            ENVOY__CONFIG__CLUSTER__V3__CLUSTER__COMMON_LB_CONFIG__LOCALITY_CONFIG_SPECIFIER_LOCALITY_WEIGHTED_LB_CONFIG)
-            out->locality_weighted = true;
     }
     out->panic_percent = percent >= 0 && percent <= 100 ? (uint32_t)(percent + 0.5) : PANIC_DEFAULT;
 }

@@ -99,9 +99,8 @@ struct lk_listener_config *lk_decode_listener(struct lk_decoder *decoder,
     out->filters_timeout_ms = lk_decode_ms(decoder, "listener_filters_timeout", in->listener_filters_timeout,
                                            FILTERS_TIMEOUT_DEFAULT_MS, LK_DURATION_ANY);
     out->buffer_limit = lk_decode_u32(in->per_connection_buffer_limit_bytes, BUFFER_LIMIT_DEFAULT);
-    if (lk_decode_enum_ok(decoder, "drain_type", &envoy__config__listener__v3__listener__drain_type__descriptor,
-                          (int)in->drain_type))
-        out->drain_modify_only = in->drain_type == ENVOY__CONFIG__LISTENER__V3__LISTENER__DRAIN_TYPE__MODIFY_ONLY;
+    lk_decode_enum_ok(decoder, "drain_type", &envoy__config__listener__v3__listener__drain_type__descriptor,
+                      (int)in->drain_type);
     if (lk_decode_enum_ok(decoder, "traffic_direction", &envoy__config__core__v3__traffic_direction__descriptor,
                           (int)in->traffic_direction))
         out->direction = (enum lk_traffic_direction)in->traffic_direction;

@@ -70,6 +70,9 @@ static void route(struct lk_decoder *decoder, const Envoy__Config__Route__V3__Ro
                   struct lk_route *out)
 {
     out->name = lk_decode_str(decoder, in->name);
+    out->label = lk_arena_printf(decoder->arena, "route '%.*s' of virtual host '%.*s'", LK_STR_ARG(out->name),
+                                 LK_STR_ARG(out->virtual_host->name))
+                     .ptr;
     out->stat_prefix = lk_decode_str(decoder, in->stat_prefix);
     if (in->match == NULL) {
         lk_errors_add_at(decoder->errors, "match", "is required");
@@ -136,7 +139,6 @@ static void virtual_host(struct lk_decoder *decoder, const Envoy__Config__Route_
     out->retry = lk_decode_retry_policy(decoder, "retry_policy", in->retry_policy);
     out->include_request_attempt_count = in->include_request_attempt_count;
     out->include_attempt_count_in_response = in->include_attempt_count_in_response;
-    out->include_is_timeout_retry_header = in->include_is_timeout_retry_header;
     out->metadata = lk_decode_metadata(decoder, in->metadata);
     body_limit(in->per_request_buffer_limit_bytes, in->request_body_buffer_limit, &out->has_body_buffer_limit,
                &out->body_buffer_limit);

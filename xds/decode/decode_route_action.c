@@ -68,8 +68,6 @@ static void timeouts(struct lk_decoder *decoder, const Envoy__Config__Route__V3_
     out->timeout_ms = lk_decode_ms(decoder, "timeout", in->timeout, ROUTE_TIMEOUT_DEFAULT_MS, LK_DURATION_ANY);
     out->has_idle_timeout = in->idle_timeout != NULL;
     out->idle_timeout_ms = lk_decode_ms(decoder, "idle_timeout", in->idle_timeout, 0, LK_DURATION_ANY);
-    out->has_grpc_timeout_max = in->max_grpc_timeout != NULL;
-    out->grpc_timeout_max_ms = lk_decode_ms(decoder, "max_grpc_timeout", in->max_grpc_timeout, 0, LK_DURATION_ANY);
     if (duration == NULL)
         return;
     size_t mark = lk_errors_push(decoder->errors, "max_stream_duration");
@@ -77,11 +75,6 @@ static void timeouts(struct lk_decoder *decoder, const Envoy__Config__Route__V3_
     out->has_max_stream_duration = duration->max_stream_duration != NULL;
     out->max_stream_duration_ms =
         lk_decode_ms(decoder, "max_stream_duration", duration->max_stream_duration, 0, LK_DURATION_ANY);
-    if (duration->grpc_timeout_header_max != NULL) {
-        out->has_grpc_timeout_max = true;
-        out->grpc_timeout_max_ms =
-            lk_decode_ms(decoder, "grpc_timeout_header_max", duration->grpc_timeout_header_max, 0, LK_DURATION_ANY);
-    }
     lk_errors_pop(decoder->errors, mark);
 }
 

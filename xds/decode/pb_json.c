@@ -185,7 +185,7 @@ static void report_unknown(struct lk_pb_json *json, const ProtobufCMessageDescri
 static bool first_time(struct lk_pb_json *json, uint64_t *seen, const struct lk_yaml_node *node,
                        const struct lk_yaml_item *item, size_t index)
 {
-    LK_ASSERT(index < SEEN_WORDS * 64);
+    LK_ASSERT(index < (size_t)SEEN_WORDS * 64);
     if ((seen[index / 64] >> index % 64 & 1) == 0) {
         seen[index / 64] |= (uint64_t)1 << index % 64;
         return true;

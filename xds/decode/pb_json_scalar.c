@@ -116,7 +116,7 @@ static bool decode_double(struct lk_pb_json *json, const struct lk_yaml_node *no
 
 static bool decode_float(struct lk_pb_json *json, const struct lk_yaml_node *node, float *out)
 {
-    double value;
+    double value = 0;
 
     if (!decode_double(json, node, &value))
         return false;
@@ -169,6 +169,7 @@ static const char *enum_names(struct lk_pb_json *json, const ProtobufCEnumDescri
     struct lk_str text = LK_STR("");
     unsigned count = LK_MIN(desc->n_values, (unsigned)ENUM_NAMES_MAX);
 
+    LK_ASSERT(count == 0 || desc->values != NULL);
     /* in the order of their numbers; without aliases */
     for (unsigned i = 0; i < count; i++) {
         const char *between = i == 0 ? "" : i + 1 == desc->n_values ? " or " : ", ";

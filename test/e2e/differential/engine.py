@@ -31,12 +31,11 @@ class Scene:
 def compare(kind, tmp_path_factory, scene, rows):
     """The Comparison of rows (id -> Row) on the proxy of that kind and on Envoy."""
     binary_of("envoy")
-    benches = [Bench(kind, tmp_path_factory.mktemp(which)) for which in ("ours", "theirs")]
-    try:
-        yield Comparison(Side(benches[0], kind, scene), Side(benches[1], "envoy", scene), rows)
-    finally:
-        for bench in benches:
-            bench.stop()
+    with (
+        Bench(kind, tmp_path_factory.mktemp("ours")) as ours,
+        Bench("envoy", tmp_path_factory.mktemp("theirs")) as theirs,
+    ):
+        yield Comparison(Side(ours, kind, scene), Side(theirs, "envoy", scene), rows)
 
 
 class Comparison:

@@ -305,7 +305,7 @@ def rows():
             b"body"]),
         Row("expect-at-once", "plain",
             build("POST", "/", [("Expect", "100-continue"), ("Content-Length", "4")]) + b"body"),
-        Row("half-close-after-request", "plain", build("GET", "/slow/80"), responses=None,
+        Row("half-close-after-request", "plain", [build("GET", "/slow/400"), 0.1], responses=None,
             half_close=True),
         Row("half-close-inside-body", "plain", build("POST", "/", [("Content-Length", "9")]) + b"x",
             responses=None, half_close=True),

@@ -1,5 +1,6 @@
 """The same traffic through both proxies: the same statistics under the same names."""
 
+import contextlib
 import re
 
 import pytest
@@ -55,8 +56,8 @@ server.live server.state server.concurrency
 class Traffic:
     """One proxy with its backends, after the traffic."""
 
-    def __init__(self, kind, folder):
-        self.bench = Bench(kind, folder)
+    def __init__(self, bench):
+        self.bench = bench
         self.held, port = closed_port()
         web = self.bench.keep(HttpBackend("web", default=self.reply))
         tcp = self.bench.keep(TcpBackend(echo_bytes))
@@ -82,6 +83,7 @@ class Traffic:
                     cluster("empty"), cluster("tcp", tcp.address)]
         self.proxy = self.bench.start(bootstrap(made, clusters))
         self.run()
+        self.held.close()
         self.stats = self.proxy.stats()
 
     @staticmethod
@@ -120,18 +122,16 @@ class Traffic:
                      "cluster.web.upstream_rq_active"):
             wait_for(lambda n=name: self.proxy.stat(n) == 0, f"{name} is back at 0")
 
-    def stop(self):
-        self.bench.stop()
-        self.held.close()
-
 
 @pytest.fixture(scope="module")
 def both(proxy_kind, tmp_path_factory):
     binary_of("envoy")
-    made = [Traffic(k, tmp_path_factory.mktemp(k)) for k in (proxy_kind, "envoy")]
-    yield made
-    for traffic in made:
-        traffic.stop()
+    with contextlib.ExitStack() as stack:
+        made = []
+        for kind in (proxy_kind, "envoy"):
+            bench = stack.enter_context(Bench(kind, tmp_path_factory.mktemp(kind)))
+            made.append(Traffic(bench))
+        yield made
 
 
 @pytest.mark.parametrize("name", EQUAL)
@@ -150,5 +150,5 @@ def test_every_name_of_ours_is_one_of_envoys(both):
     family = re.compile(r"(http|cluster|tcp|listener|listener_manager|cluster_manager|server)\.")
     ids = re.compile(r"\b(main_thread|worker_\d+)\b")
     known = {ids.sub("<thread>", n) for n in theirs}
-    own = [n for n, v in ours.items() if v and family.match(n) and ids.sub("<thread>", n) not in known]
-    assert own == []
+    used = [n for n, value in ours.items() if value and family.match(n)]
+    assert [n for n in used if ids.sub("<thread>", n) not in known] == []

@@ -109,6 +109,18 @@ LK_TEST(tls_hello, lengths_that_lie_are_refused)
     }
 }
 
+LK_TEST(tls_hello, bytes_behind_the_extensions_are_refused)
+{
+    unsigned char data[1024];
+    char scratch[1024];
+    struct lk_hello hello;
+    size_t len = hello_make(data, "a.test", NULL, 16384);
+    data[len] = 0;
+    data[4]++; /* record and message are a byte longer than what they hold */
+    data[8]++;
+    LK_CHECK_EQ_INT(parse(data, len + 1, &hello, scratch), LK_HELLO_NOT_TLS);
+}
+
 LK_TEST(tls_hello, more_protocols_than_room_are_left_out)
 {
     unsigned char data[2048];

@@ -40,7 +40,6 @@ LK_TEST(decode_cluster, gives_defaults)
     LK_CHECK_EQ_UINT(config->buffer_limit, 1024 * 1024);
     LK_CHECK_EQ_UINT(config->limits[0].max_requests, 1024);
     LK_CHECK_EQ_UINT(config->limits[1].max_retries, 3);
-    LK_CHECK_EQ_UINT(config->limits[0].max_connection_pools, UINT32_MAX);
     LK_CHECK_EQ_UINT(config->panic_percent, 50);
     LK_CHECK_EQ_UINT(config->dns_refresh_ms, 5000);
     LK_CHECK_EQ_UINT(config->dns_failure_base_ms, 5000);
@@ -105,7 +104,6 @@ LK_TEST(decode_cluster, reads_sockets_limits_and_http)
     LK_CHECK_EQ_UINT(config->least_request_choices, 3);
     LK_CHECK_NEAR(config->least_request_active_bias, 0.5, 0);
     LK_CHECK_EQ_UINT(config->panic_percent, 0);
-    LK_CHECK(config->locality_weighted);
     LK_CHECK_EQ_UINT(config->limits[0].max_connections, 6);
     LK_CHECK(config->limits[0].has_retry_budget);
     LK_CHECK_NEAR(config->limits[0].budget_percent, 20, 0);

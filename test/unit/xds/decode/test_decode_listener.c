@@ -60,7 +60,7 @@ LK_TEST(decode_listener, reads_addresses_and_options)
     LK_CHECK_EQ_UINT(config->address_count, 2);
     LK_CHECK(config->addresses[1].ipv4_compat);
     LK_CHECK(!config->bind_to_port && config->use_original_dst && config->transparent && config->freebind);
-    LK_CHECK(config->reuse_port && config->continue_on_timeout && config->drain_modify_only);
+    LK_CHECK(config->reuse_port && config->continue_on_timeout);
     LK_CHECK_EQ_UINT(config->filters_timeout_ms, 0);
     LK_CHECK_EQ_UINT(config->backlog, 9);
     LK_CHECK_EQ_UINT(config->accepts_per_event, 2);

@@ -153,7 +153,6 @@ LK_TEST(decode_route, reads_a_forwarding_action)
     LK_CHECK(action->has_idle_timeout);
     LK_CHECK_EQ_UINT(action->idle_timeout_ms, 0);
     LK_CHECK_EQ_UINT(action->max_stream_duration_ms, 9000);
-    LK_CHECK_EQ_UINT(action->grpc_timeout_max_ms, 8000);
     LK_CHECK_EQ_UINT(action->cluster_not_found_code, 404);
     LK_CHECK(action->high_priority);
     LK_CHECK_LKSTR(action->regex_rewrite.substitution, "\\1");
