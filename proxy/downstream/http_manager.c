@@ -348,7 +348,7 @@ void lk_http_manager_start(struct lk_session *session, const void *config, void 
     lk_list_init(&hc->exchanges);
     lk_timer_init(&hc->timer, on_conn_timer);
     lk_timer_init(&hc->duration, on_max_connection_duration);
-    hc->codec = lk_h1_server_new(&hc->config->h1, &hc->conn->out, &codec_callbacks, hc);
+    hc->codec = lk_h1_server_new_in(lk_session_arena(session), &hc->config->h1, &hc->conn->out, &codec_callbacks, hc);
     lk_conn_expect_head(hc->conn, (size_t)hc->config->h1.max_headers_kb * 1024);
     hc->conn->high_watermark = lk_session_listener(session)->buffer_limit;
     lk_stats_inc(hc->config->stats, LK_HTTP_CX_TOTAL);

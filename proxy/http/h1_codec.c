@@ -83,8 +83,10 @@ static void goaway(struct lk_codec *codec)
 
 static void free_codec(struct lk_codec *codec)
 {
-    lk_h1_held_drop(lk_h1_of(codec));
-    lk_free(codec);
+    struct lk_h1_codec *h1 = lk_h1_of(codec);
+    lk_h1_held_drop(h1);
+    if (!h1->in_arena)
+        lk_free(h1);
 }
 
 static const struct lk_codec_ops ops = {
@@ -104,10 +106,9 @@ static const struct lk_codec_ops ops = {
     .free = free_codec,
 };
 
-static struct lk_codec *codec_new(const struct lk_h1_options *options, struct lk_buf *out,
-                                  const struct lk_codec_callbacks *callbacks, void *owner, bool client)
+static struct lk_codec *codec_init(struct lk_h1_codec *h1, const struct lk_h1_options *options, struct lk_buf *out,
+                                   const struct lk_codec_callbacks *callbacks, void *owner, bool client)
 {
-    struct lk_h1_codec *h1 = lk_calloc(1, sizeof(*h1));
     h1->base = (struct lk_codec){.ops = &ops, .callbacks = callbacks, .owner = owner, .out = out};
     h1->options = *options;
     h1->client = client;
@@ -119,13 +120,21 @@ static struct lk_codec *codec_new(const struct lk_h1_options *options, struct lk
 struct lk_codec *lk_h1_server_new(const struct lk_h1_options *options, struct lk_buf *out,
                                   const struct lk_codec_callbacks *callbacks, void *owner)
 {
-    return codec_new(options, out, callbacks, owner, false);
+    return codec_init(lk_calloc(1, sizeof(struct lk_h1_codec)), options, out, callbacks, owner, false);
+}
+
+struct lk_codec *lk_h1_server_new_in(struct lk_arena *arena, const struct lk_h1_options *options, struct lk_buf *out,
+                                     const struct lk_codec_callbacks *callbacks, void *owner)
+{
+    struct lk_h1_codec *h1 = lk_arena_zalloc(arena, sizeof(*h1));
+    h1->in_arena = true;
+    return codec_init(h1, options, out, callbacks, owner, false);
 }
 
 struct lk_codec *lk_h1_client_new(const struct lk_h1_options *options, struct lk_buf *out,
                                   const struct lk_codec_callbacks *callbacks, void *owner)
 {
-    return codec_new(options, out, callbacks, owner, true);
+    return codec_init(lk_calloc(1, sizeof(struct lk_h1_codec)), options, out, callbacks, owner, true);
 }
 
 uint32_t lk_h1_keep_alive_timeout_s(const struct lk_codec *codec)

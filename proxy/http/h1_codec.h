@@ -22,6 +22,9 @@ struct lk_h1_options {
 /* Server side of a connection. out is the connection's output. */
 struct lk_codec *lk_h1_server_new(const struct lk_h1_options *options, struct lk_buf *out,
                                   const struct lk_codec_callbacks *callbacks, void *owner);
+/* The same in memory of an arena that lives longer than the codec. */
+struct lk_codec *lk_h1_server_new_in(struct lk_arena *arena, const struct lk_h1_options *options, struct lk_buf *out,
+                                     const struct lk_codec_callbacks *callbacks, void *owner);
 /* Client side. */
 struct lk_codec *lk_h1_client_new(const struct lk_h1_options *options, struct lk_buf *out,
                                   const struct lk_codec_callbacks *callbacks, void *owner);

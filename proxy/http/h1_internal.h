@@ -40,11 +40,12 @@ struct lk_h1_codec {
     uint8_t sending;
     uint8_t interim; /* 1xx responses of this exchange */
     bool client : 1;
-    bool live : 1;    /* the stream is in use */
-    bool last : 1;    /* no other message on this connection */
-    bool goaway : 1;  /* the owner wants no other */
-    bool partial : 1; /* a part of a head or trailer section was offered */
-    bool tunnel : 1;  /* upgraded: both directions are plain bytes */
+    bool live : 1;     /* the stream is in use */
+    bool last : 1;     /* no other message on this connection */
+    bool goaway : 1;   /* the owner wants no other */
+    bool partial : 1;  /* a part of a head or trailer section was offered */
+    bool in_arena : 1; /* its memory is not its own */
+    bool tunnel : 1;   /* upgraded: both directions are plain bytes */
 };
 
 static inline struct lk_h1_codec *lk_h1_of(struct lk_codec *codec)

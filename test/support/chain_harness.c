@@ -199,14 +199,24 @@ static const struct lk_http_sink sink = {
 
 struct chain_harness *chain_harness_new(const struct lk_http_filter_entry *entries, unsigned count)
 {
+    struct lk_loop *loop = lk_loop_new(&(struct lk_loop_options){.index = 0, .name = "test_chain"});
+    struct chain_harness *h = chain_harness_on(loop, entries, count);
+    h->own_loop = true;
+    return h;
+}
+
+struct chain_harness *chain_harness_on(struct lk_loop *loop, const struct lk_http_filter_entry *entries, unsigned count)
+{
     struct chain_harness *h = lk_calloc(1, sizeof(*h));
     LK_CHECK(count <= CHAIN_FILTERS_MAX);
-    h->loop = lk_loop_new(&(struct lk_loop_options){.index = 0, .name = "test_chain"});
+    h->loop = loop;
     h->transcript = lk_calloc(1, CHAIN_TRANSCRIPT_MAX);
     for (unsigned i = 0; i < count; i++)
         h->entries[i] = entries[i];
-    h->entries[count] = (struct lk_http_filter_entry){.filter = &origin_filter, .name = LK_STR("test.origin")};
-    h->config = (struct lk_http_chain_config){.entries = h->entries, .count = count + 1};
+    h->config = (struct lk_http_chain_config){.entries = h->entries, .count = count};
+    if (count == 0 || !entries[count - 1].filter->terminal)
+        h->entries[h->config.count++] =
+            (struct lk_http_filter_entry){.filter = &origin_filter, .name = LK_STR("test.origin")};
     for (unsigned i = 0; i < count; i++) {
         const struct lk_http_filter *filter = h->entries[i].filter;
         h->workers[i] = filter->worker_new != NULL ? filter->worker_new(h->entries[i].config, h->loop) : NULL;
@@ -231,16 +241,18 @@ void chain_harness_free(struct chain_harness *h)
 {
     size_t in_use, cached;
     lk_http_chain_destroy(&h->stream);
-    for (unsigned i = 0; i + 1 < h->config.count; i++) {
+    for (unsigned i = 0; i < h->config.count; i++) {
         if (h->workers[i] != NULL && h->entries[i].filter->worker_free != NULL)
             h->entries[i].filter->worker_free(h->workers[i]);
     }
     lk_arena_reset(&h->stream.arena);
     lk_buf_clear(&h->client_body);
     lk_buf_clear(&h->origin_body);
-    lk_chunk_pool_usage(lk_loop_pool(h->loop), &in_use, &cached);
-    LK_CHECK_EQ_UINT(in_use, 0);
-    lk_loop_free(h->loop);
+    if (h->own_loop) {
+        lk_chunk_pool_usage(lk_loop_pool(h->loop), &in_use, &cached);
+        LK_CHECK_EQ_UINT(in_use, 0);
+        lk_loop_free(h->loop);
+    }
     lk_free(h->transcript);
     lk_free(h);
 }

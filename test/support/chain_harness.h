@@ -21,6 +21,7 @@
 
 struct chain_harness {
     struct lk_loop *loop;
+    bool own_loop;
     struct lk_http_stream stream;
     struct lk_conn_info conn;
     struct lk_headers head; /* of the request, until it is sent */
@@ -42,8 +43,10 @@ struct chain_harness {
     struct lk_buf origin_body; /* what the terminal filter got */
 };
 
-/* The filters in order, without the terminal one. The head holds :method GET, :scheme http, :authority host.test, :path /. */
+/* The filters in order; a terminal one is put behind them, unless the last is terminal itself. The head holds :method GET, :scheme http, :authority host.test, :path /. */
 struct chain_harness *chain_harness_new(const struct lk_http_filter_entry *entries, unsigned count);
+/* On a loop that lives longer (workers 0). */
+struct chain_harness *chain_harness_on(struct lk_loop *loop, const struct lk_http_filter_entry *entries, unsigned count);
 /* Destroys the stream if nobody did, and checks that no chunk and no pause is left. */
 void chain_harness_free(struct chain_harness *harness);
 
