@@ -1,5 +1,5 @@
 /* The client side of HTTP/1: responses into events, however they arrive, and when a connection may be used again. */
-#include "test/unit/proxy/http/h1_fixture.h"
+#include "test/support/h1_fixture.h"
 
 struct response {
     const char *name;

@@ -1,5 +1,5 @@
 /* What HTTP/1 heads, bodies and trailers look like on the wire. */
-#include "test/unit/proxy/http/h1_fixture.h"
+#include "test/support/h1_fixture.h"
 
 /* A server that got one request and has not answered. */
 static struct end *server_asked(const char *request)

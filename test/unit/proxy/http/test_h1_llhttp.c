@@ -3,7 +3,7 @@
  * refuse, and what we refuse beyond that is listed here. Reads http/llhttp-request.jsonl of the folder of real inputs
  * ($LANEKEEPER_SHARED/data, or beside the repository) and does nothing where that is absent.
  */
-#include "test/unit/proxy/http/h1_fixture.h"
+#include "test/support/h1_fixture.h"
 
 #define LINE_MAX_BYTES 65536
 

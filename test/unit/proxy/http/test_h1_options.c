@@ -1,5 +1,5 @@
 /* Limits and choices of the HTTP/1 codec: what struct lk_h1_options says is what happens. */
-#include "test/unit/proxy/http/h1_fixture.h"
+#include "test/support/h1_fixture.h"
 
 LK_TEST(h1_options, limits_are_those_of_the_options)
 {

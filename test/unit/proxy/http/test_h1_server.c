@@ -1,5 +1,5 @@
 /* The server side of HTTP/1: requests into events, however they arrive, and the life of the connection. */
-#include "test/unit/proxy/http/h1_fixture.h"
+#include "test/support/h1_fixture.h"
 
 struct exchange {
     const char *name;

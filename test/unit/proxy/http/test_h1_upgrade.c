@@ -1,5 +1,5 @@
 /* Upgrades and CONNECT on the server side: when bytes stop being messages. */
-#include "test/unit/proxy/http/h1_fixture.h"
+#include "test/support/h1_fixture.h"
 
 static void let_upgrade(struct end *e)
 {

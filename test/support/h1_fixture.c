@@ -1,45 +1,6 @@
-/*
- * One end of an HTTP/1 connection for tests: a codec whose events are written down as text, and whose unconsumed input
- * is kept and offered again, as a connection would. Each offer is a heap block of exactly its size, so that the
- * sanitizers see a read beyond it.
- */
-#pragma once
+#include "test/support/h1_fixture.h"
 
-#include "proxy/base/arena.h"
-#include "proxy/base/mem.h"
-#include "proxy/http/h1_codec.h"
-#include "test/support/lk_test.h"
-
-#define END_MAX_LOG 65536
-
-struct end;
-typedef void (*end_hook)(struct end *end);
-
-struct end {
-    struct lk_codec *codec;
-    struct lk_codec_stream *stream; /* live, or NULL */
-    struct lk_chunk_pool *pool;
-    struct lk_buf out;
-    struct lk_arena arena;
-    struct lk_arena held; /* what outlives a stream: copies made by hooks */
-    struct lk_codec_error error;
-    char *input;
-    size_t input_len;
-    char log[END_MAX_LOG];
-    size_t log_len;
-    bool in_data;   /* the last line is data and may grow */
-    bool refuse;    /* on_stream says no */
-    bool only_once; /* hooks run once */
-    unsigned output_calls;
-    unsigned pending_calls;
-    unsigned done_calls;
-    int read_pauses;
-    end_hook on_headers;
-    end_hook on_data;
-    end_hook on_end;
-};
-
-static inline void end_write(struct end *e, const char *text, size_t len)
+static void end_write(struct end *e, const char *text, size_t len)
 {
     LK_CHECK(e->log_len + len < END_MAX_LOG);
     memcpy(e->log + e->log_len, text, len);
@@ -47,18 +8,18 @@ static inline void end_write(struct end *e, const char *text, size_t len)
     e->log[e->log_len] = '\0';
 }
 
-static inline void end_str(struct end *e, struct lk_str s)
+static void end_str(struct end *e, struct lk_str s)
 {
     if (s.len > 0)
         end_write(e, s.ptr, s.len);
 }
 
-static inline void end_text(struct end *e, const char *text)
+static void end_text(struct end *e, const char *text)
 {
     end_write(e, text, strlen(text));
 }
 
-static inline void end_line(struct end *e, const char *text)
+static void end_line(struct end *e, const char *text)
 {
     if (e->in_data)
         end_text(e, "\n");
@@ -66,7 +27,7 @@ static inline void end_line(struct end *e, const char *text)
     end_text(e, text);
 }
 
-static inline void end_block(struct end *e, const struct lk_headers *headers)
+static void end_block(struct end *e, const struct lk_headers *headers)
 {
     uint32_t bytes = 0;
     LK_HEADERS_FOREACH(h, headers)
@@ -81,7 +42,7 @@ static inline void end_block(struct end *e, const struct lk_headers *headers)
     LK_CHECK_EQ_UINT(headers->bytes, bytes);
 }
 
-static inline void end_on_headers(struct lk_codec_stream *stream, struct lk_headers *headers, bool end_stream)
+static void end_on_headers(struct lk_codec_stream *stream, struct lk_headers *headers, bool end_stream)
 {
     struct end *e = stream->arg;
     end_line(e, "headers");
@@ -93,7 +54,7 @@ static inline void end_on_headers(struct lk_codec_stream *stream, struct lk_head
         e->on_end(e);
 }
 
-static inline void end_on_informational(struct lk_codec_stream *stream, struct lk_headers *headers)
+static void end_on_informational(struct lk_codec_stream *stream, struct lk_headers *headers)
 {
     struct end *e = stream->arg;
     end_line(e, "informational");
@@ -101,7 +62,7 @@ static inline void end_on_informational(struct lk_codec_stream *stream, struct l
     end_text(e, "\n");
 }
 
-static inline void end_on_data(struct lk_codec_stream *stream, struct lk_span data, bool end_stream)
+static void end_on_data(struct lk_codec_stream *stream, struct lk_span data, bool end_stream)
 {
     struct end *e = stream->arg;
     if (!e->in_data)
@@ -116,7 +77,7 @@ static inline void end_on_data(struct lk_codec_stream *stream, struct lk_span da
         e->on_end(e);
 }
 
-static inline void end_on_trailers(struct lk_codec_stream *stream, struct lk_headers *trailers)
+static void end_on_trailers(struct lk_codec_stream *stream, struct lk_headers *trailers)
 {
     struct end *e = stream->arg;
     end_line(e, "trailers");
@@ -126,7 +87,7 @@ static inline void end_on_trailers(struct lk_codec_stream *stream, struct lk_hea
         e->on_end(e);
 }
 
-static inline void end_on_reset(struct lk_codec_stream *stream, enum lk_reset_reason reason)
+static void end_on_reset(struct lk_codec_stream *stream, enum lk_reset_reason reason)
 {
     struct end *e = stream->arg;
     end_line(e, "reset: ");
@@ -142,7 +103,7 @@ static const struct lk_stream_events end_events = {
     .on_reset = end_on_reset,
 };
 
-static inline void end_adopt(struct end *e, struct lk_codec_stream *stream)
+void end_adopt(struct end *e, struct lk_codec_stream *stream)
 {
     LK_CHECK_NOT_NULL(stream);
     stream->events = &end_events;
@@ -151,7 +112,7 @@ static inline void end_adopt(struct end *e, struct lk_codec_stream *stream)
     e->stream = stream;
 }
 
-static inline bool end_on_stream(void *owner, struct lk_codec_stream *stream)
+static bool end_on_stream(void *owner, struct lk_codec_stream *stream)
 {
     struct end *e = owner;
     LK_CHECK_NULL(e->stream);
@@ -161,7 +122,7 @@ static inline bool end_on_stream(void *owner, struct lk_codec_stream *stream)
     return true;
 }
 
-static inline void end_on_stream_done(void *owner, struct lk_codec_stream *stream, bool keep_alive)
+static void end_on_stream_done(void *owner, struct lk_codec_stream *stream, bool keep_alive)
 {
     struct end *e = owner;
     LK_CHECK_EQ_PTR(stream, e->stream);
@@ -171,27 +132,27 @@ static inline void end_on_stream_done(void *owner, struct lk_codec_stream *strea
     end_line(e, keep_alive ? "done keep\n" : "done close\n");
 }
 
-static inline void end_on_read_pause(void *owner, bool pause)
+static void end_on_read_pause(void *owner, bool pause)
 {
     ((struct end *)owner)->read_pauses += pause ? 1 : -1;
 }
 
-static inline void end_on_output(void *owner)
+static void end_on_output(void *owner)
 {
     ((struct end *)owner)->output_calls++;
 }
 
-static inline void end_on_output_end(void *owner)
+static void end_on_output_end(void *owner)
 {
     end_line(owner, "output end\n");
 }
 
-static inline void end_on_head_pending(void *owner)
+static void end_on_head_pending(void *owner)
 {
     ((struct end *)owner)->pending_calls++;
 }
 
-static const struct lk_codec_callbacks end_callbacks = {
+const struct lk_codec_callbacks end_callbacks = {
     .on_stream = end_on_stream,
     .on_head_pending = end_on_head_pending,
     .on_stream_done = end_on_stream_done,
@@ -200,7 +161,7 @@ static const struct lk_codec_callbacks end_callbacks = {
     .on_output_end = end_on_output_end,
 };
 
-static const struct lk_h1_options end_options = {
+const struct lk_h1_options end_options = {
     .max_headers_kb = 60,
     .max_headers_count = 100,
     .accept_http10 = true,
@@ -208,7 +169,7 @@ static const struct lk_h1_options end_options = {
     .allow_absolute_url = true,
 };
 
-static inline struct end *end_new(bool client, const struct lk_h1_options *options)
+struct end *end_new(bool client, const struct lk_h1_options *options)
 {
     struct end *e = lk_calloc(1, sizeof(*e));
     e->pool = lk_chunk_pool_new();
@@ -219,17 +180,17 @@ static inline struct end *end_new(bool client, const struct lk_h1_options *optio
     return e;
 }
 
-static inline struct end *server_new(void)
+struct end *server_new(void)
 {
     return end_new(false, &end_options);
 }
 
-static inline struct end *client_new(void)
+struct end *client_new(void)
 {
     return end_new(true, &end_options);
 }
 
-static inline void end_free(struct end *e)
+void end_free(struct end *e)
 {
     lk_codec_free(e->codec);
     lk_buf_clear(&e->out);
@@ -240,8 +201,7 @@ static inline void end_free(struct end *e)
     lk_free(e);
 }
 
-/* Offers what is kept; notes an error once. Returns whether something was consumed. */
-static inline bool end_offer(struct end *e)
+bool end_offer(struct end *e)
 {
     struct lk_codec_error error = {0};
     char *copy = lk_malloc(e->input_len);
@@ -262,8 +222,7 @@ static inline bool end_offer(struct end *e)
     return used > 0;
 }
 
-/* New bytes of the peer. */
-static inline void end_feed(struct end *e, const char *data, size_t len)
+void end_feed(struct end *e, const char *data, size_t len)
 {
     if (e->codec->failed)
         return;
@@ -274,18 +233,18 @@ static inline void end_feed(struct end *e, const char *data, size_t len)
         ;
 }
 
-static inline void end_feed_str(struct end *e, const char *data)
+void end_feed_str(struct end *e, const char *data)
 {
     end_feed(e, data, strlen(data));
 }
 
-static inline void end_feed_pieces(struct end *e, const char *data, size_t len, size_t piece)
+void end_feed_pieces(struct end *e, const char *data, size_t len, size_t piece)
 {
     for (size_t at = 0; at < len; at += piece)
         end_feed(e, data + at, LK_MIN(piece, len - at));
 }
 
-static inline void end_eof(struct end *e)
+void end_eof(struct end *e)
 {
     struct lk_codec_error error = {0};
     if (!lk_codec_feed_eof(e->codec, &error)) {
@@ -296,8 +255,7 @@ static inline void end_eof(struct end *e)
     }
 }
 
-/* Everything that was written, taken out. Lives in the end's own memory. */
-static inline struct lk_str end_output(struct end *e)
+struct lk_str end_output(struct end *e)
 {
     size_t len = e->out.len;
     char *bytes = lk_arena_alloc(&e->held, len + 1);
@@ -307,8 +265,7 @@ static inline struct lk_str end_output(struct end *e)
     return lk_str(bytes, len);
 }
 
-/* A block from "name", "value", ..., NULL. Lives in the held arena. */
-static inline struct lk_headers *end_headers(struct end *e, const char *const *pairs)
+struct lk_headers *end_headers(struct end *e, const char *const *pairs)
 {
     struct lk_headers *headers = lk_arena_alloc(&e->held, sizeof(*headers));
     lk_headers_init(headers, &e->held);
@@ -319,27 +276,23 @@ static inline struct lk_headers *end_headers(struct end *e, const char *const *p
     return headers;
 }
 
-#define HEADERS(e, ...) end_headers(e, (const char *const[]){__VA_ARGS__, NULL})
-
-static inline void end_send(struct end *e, const struct lk_headers *headers, bool end_stream)
+void end_send(struct end *e, const struct lk_headers *headers, bool end_stream)
 {
     lk_codec_send_headers(e->stream, headers, end_stream);
 }
 
-static inline void end_send_data(struct end *e, const char *data, bool end_stream)
+void end_send_data(struct end *e, const char *data, bool end_stream)
 {
     lk_codec_send_data(e->stream, lk_span(NULL, data, strlen(data)), end_stream);
 }
 
-/* Hooks. */
-static inline void answer_ok(struct end *e)
+void answer_ok(struct end *e)
 {
     end_send(e, HEADERS(e, ":status", "200", "content-length", "2"), false);
     end_send_data(e, "ok", true);
 }
 
-/* A client with one request sent, its output forgotten. */
-static inline struct end *client_asked(const char *method)
+struct end *client_asked(const char *method)
 {
     struct end *e = client_new();
     end_adopt(e, lk_codec_new_stream(e->codec));
