@@ -125,8 +125,8 @@ struct lk_cluster_config {
     uint32_t idle_timeout_ms;             /* 3600000; 0: none */
     uint32_t max_connection_duration_ms;  /* 0: none */
     uint32_t max_requests_per_connection; /* 0: no limit */
-    uint32_t max_response_headers_kb; /* 60 (80 for HTTP/1) */
-    uint32_t max_headers_count;       /* 100 */
+    uint32_t max_response_headers_kb;     /* 60 (80 for HTTP/1) */
+    uint32_t max_headers_count;           /* 100 */
     bool enable_trailers;
     bool proper_case_words, preserve_case; /* header_key_format */
     bool accept_http_10;

@@ -30,7 +30,6 @@ struct lk_tcp_proxy_config { /* envoy.extensions.filters.network.tcp_proxy.v3.Tc
     uint32_t idle_timeout_ms; /* 3600000; 0: none */
     uint32_t max_duration_ms; /* 0: none */
     uint32_t max_connect_attempts;
-    bool flush_log_on_connected;
     const struct lk_access_log_config *access_logs;
     size_t access_log_count;
 };

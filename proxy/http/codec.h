@@ -63,8 +63,9 @@ struct lk_codec_stream {
     bool is_connect : 1;
     /* The request asks for an upgrade (or CONNECT) that was let through: what follows its head is payload, not
      * messages. Server: set inside on_headers, which came with end_stream (a request with a body cannot upgrade: it is
-     * cleared); then the stream does not end there. Any answer but 101 (CONNECT: 2xx) closes the connection. Client: set
-     * before send_headers; payload sent before the peer's 101 is held back, and `blocked` says when that is much. */
+     * cleared); then the stream does not end there. Any answer but 101 (CONNECT: 2xx) closes the connection. Client:
+     * set before send_headers; payload sent before the peer's 101 is held back, and `blocked` says when that is much.
+     */
     bool upgrade : 1;
     bool remote_done : 1; /* end_stream or trailers received */
     bool local_done : 1;  /* end_stream or trailers sent */

@@ -44,7 +44,7 @@ enum move_result { MOVE_BLOCKED, MOVE_AGAIN, MOVE_FAILED_SOURCE, MOVE_FAILED_SIN
 
 static enum move_result fill(struct direction *dir, struct side *from, size_t *budget)
 {
-    while (from->readable && !dir->source_done && dir->in_pipe < (size_t)PIPE_SIZE && *budget > 0) {
+    while (from->readable && !dir->source_done && dir->in_pipe<(size_t)PIPE_SIZE && * budget> 0) {
         ssize_t n =
             splice(from->fd, NULL, dir->pipe[1], NULL, PIPE_SIZE - dir->in_pipe, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
         if (n > 0) {

@@ -1,6 +1,6 @@
 /*
- * The ClientHello reader over arbitrary bytes. Besides what the sanitizers see: a verdict reached on a prefix stands when more bytes
- * come, results lie inside the input or the scratch buffer, and reading twice gives the same.
+ * The ClientHello reader over arbitrary bytes. Besides what the sanitizers see: a verdict reached on a prefix stands
+ * when more bytes come, results lie inside the input or the scratch buffer, and reading twice gives the same.
  *
  * lk_fuzz_library: lk_filters
  */

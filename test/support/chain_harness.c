@@ -45,7 +45,8 @@ static void note_data(struct chain_harness *h, const char *who, struct lk_span d
         chain_note(h, "%s: data \"%.*s\"%s", who, (int)data.len, data.ptr, end ? " end" : "");
 }
 
-/* --- the terminal filter ---------------------------------------------------------------------------------------------- */
+/* --- the terminal filter
+ * ---------------------------------------------------------------------------------------------- */
 
 static void *origin_new(struct lk_http_slot *slot, const void *config, void *worker)
 {
@@ -100,7 +101,8 @@ static const struct lk_http_filter origin_filter = {
     .on_destroy = origin_destroy,
 };
 
-/* --- the sink --------------------------------------------------------------------------------------------------------- */
+/* --- the sink
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void send_informational(struct lk_http_stream *stream, struct lk_headers *headers)
 {
@@ -195,7 +197,8 @@ static const struct lk_http_sink sink = {
     .route_config = route_config,
 };
 
-/* --- life ------------------------------------------------------------------------------------------------------------- */
+/* --- life
+ * ------------------------------------------------------------------------------------------------------------- */
 
 struct chain_harness *chain_harness_new(const struct lk_http_filter_entry *entries, unsigned count)
 {
@@ -257,7 +260,8 @@ void chain_harness_free(struct chain_harness *h)
     lk_free(h);
 }
 
-/* --- events ----------------------------------------------------------------------------------------------------------- */
+/* --- events
+ * ----------------------------------------------------------------------------------------------------------- */
 
 void chain_set(struct chain_harness *h, const char *name, const char *value)
 {

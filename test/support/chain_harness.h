@@ -1,7 +1,7 @@
 /*
- * Drives HTTP filters without sockets: the harness is the HTTP manager in front of them (it makes the stream, takes what comes
- * out, answers local replies) and the terminal filter behind them. What reaches either end is written to a transcript, one
- * line per event:
+ * Drives HTTP filters without sockets: the harness is the HTTP manager in front of them (it makes the stream, takes
+ * what comes out, answers local replies) and the terminal filter behind them. What reaches either end is written to a
+ * transcript, one line per event:
  *
  *     origin: GET /path            client: 200
  *     origin: data "abc" end       client: data "xyz"
@@ -43,10 +43,12 @@ struct chain_harness {
     struct lk_buf origin_body; /* what the terminal filter got */
 };
 
-/* The filters in order; a terminal one is put behind them, unless the last is terminal itself. The head holds :method GET, :scheme http, :authority host.test, :path /. */
+/* The filters in order; a terminal one is put behind them, unless the last is terminal itself. The head holds :method
+ * GET, :scheme http, :authority host.test, :path /. */
 struct chain_harness *chain_harness_new(const struct lk_http_filter_entry *entries, unsigned count);
 /* On a loop that lives longer (workers 0). */
-struct chain_harness *chain_harness_on(struct lk_loop *loop, const struct lk_http_filter_entry *entries, unsigned count);
+struct chain_harness *chain_harness_on(struct lk_loop *loop, const struct lk_http_filter_entry *entries,
+                                       unsigned count);
 /* Destroys the stream if nobody did, and checks that no chunk and no pause is left. */
 void chain_harness_free(struct chain_harness *harness);
 

@@ -88,8 +88,8 @@ void session_start(struct session_fixture *f)
     f->context.clusters = f->up->clusters;
     f->listeners = lk_listeners_new(1, 0);
     for (unsigned i = 0; i < f->count; i++)
-        LK_CHECK_MSG(lk_listeners_add(f->listeners, &f->config[i], &f->context, &errors), "%s: %s", errors.items[0].path,
-                     errors.items[0].text);
+        LK_CHECK_MSG(lk_listeners_add(f->listeners, &f->config[i], &f->context, &errors), "%s: %s",
+                     errors.items[0].path, errors.items[0].text);
     lk_errors_fini(&errors);
     LK_CHECK_MSG(lk_listeners_bind(f->listeners, &error), "%s", error.text);
     f->acceptor = lk_acceptor_new(f->loop, f->listeners);

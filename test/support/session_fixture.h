@@ -1,6 +1,6 @@
 /*
- * Listeners on loopback with one worker's acceptor, on the loop of an upstream fixture (whose cluster tunnels and routers use). The
- * test is the client: it connects, writes and reads with plain calls that turn the loop meanwhile.
+ * Listeners on loopback with one worker's acceptor, on the loop of an upstream fixture (whose cluster tunnels and
+ * routers use). The test is the client: it connects, writes and reads with plain calls that turn the loop meanwhile.
  *
  *     struct session_fixture *f = session_new(&registry, 1);
  *     session_chain(f, 0, "test.terminal", &config);   (filters find what they are given by session_pointer)
@@ -32,10 +32,11 @@ struct session_fixture {
     size_t got_len;
 };
 
-/* Listeners on 127.0.0.1, each with one chain that takes everything and has no filters yet; one upstream host. The cluster's
- * configuration may be changed before session_start. */
+/* Listeners on 127.0.0.1, each with one chain that takes everything and has no filters yet; one upstream host. The
+ * cluster's configuration may be changed before session_start. */
 struct session_fixture *session_new(const struct lk_registry *registry, unsigned listeners);
-/* Appends a network filter to the chain of a listener, or a listener filter. `pointer` reaches config_new: see session_pointer. */
+/* Appends a network filter to the chain of a listener, or a listener filter. `pointer` reaches config_new: see
+ * session_pointer. */
 void session_network_filter(struct session_fixture *f, unsigned listener, const char *name, const void *pointer);
 void session_listener_filter(struct session_fixture *f, unsigned listener, const char *name, const void *pointer);
 /* The same with typed bytes, for filters that decode them. */

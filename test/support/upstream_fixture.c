@@ -83,8 +83,7 @@ static struct lk_endpoints *assignment(struct upstream_fixture *f, const unsigne
 
 void upstream_start(struct upstream_fixture *f)
 {
-    struct lk_clusters_options options = {
-        .stats = f->stats, .main_loop = f->loop, .loops = f->loops, .loop_count = 1};
+    struct lk_clusters_options options = {.stats = f->stats, .main_loop = f->loop, .loops = f->loops, .loop_count = 1};
     struct lk_errors errors;
     struct lk_error error;
     unsigned indices[UPSTREAM_HOSTS_MAX];

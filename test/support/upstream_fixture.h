@@ -1,6 +1,6 @@
 /*
- * A cluster on a loop, with its hosts on loopback and their sockets in the test's hands. The test plays the servers: it accepts,
- * reads and answers with plain blocking calls, and turns the loop in between.
+ * A cluster on a loop, with its hosts on loopback and their sockets in the test's hands. The test plays the servers: it
+ * accepts, reads and answers with plain blocking calls, and turns the loop in between.
  */
 #pragma once
 

@@ -22,7 +22,7 @@ struct lk_decoder {
     struct lk_arena *arena;  /* of the result; all strings are copied into it */
     struct lk_arena scratch; /* messages inside Anys; gone with the decoder */
     struct lk_errors *errors;
-    size_t errors_before; /* of lk_typed_begin: mistakes found before it */
+    size_t errors_before;                 /* of lk_typed_begin: mistakes found before it */
     const char *const *format_extensions; /* operators of filters, see lk_format_compile; NULL: none */
     bool allow_unknown;                   /* unknown fields of a TypedStruct are warnings */
     struct lk_map metadata;               /* packed bytes -> struct lk_metadata: equal ones are shared */

@@ -51,8 +51,8 @@ static inline size_t hello_message(unsigned char *out, const char *sni, const ch
     hello_put(&w, 0x0303, 2);
     memset(w.at, 0x5a, 32);
     w.at += 32;
-    hello_put(&w, 0, 1);      /* no session id */
-    hello_put(&w, 2, 2);      /* one cipher suite */
+    hello_put(&w, 0, 1); /* no session id */
+    hello_put(&w, 2, 2); /* one cipher suite */
     hello_put(&w, 0x1301, 2);
     hello_put(&w, 0x0100, 2); /* no compression */
     unsigned char *extensions = w.at;

@@ -82,14 +82,17 @@ LK_TEST(tls_hello, bytes_behind_the_hello_do_not_matter)
 
 LK_TEST(tls_hello, what_is_not_tls_is_known_by_its_first_bytes)
 {
-    static const char *const others[] = {"G", "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0", "SSH-2.0-x\r\n", "\r\n", "\x80",
-                                         "\x16\x02\x01", "\x16\x03garbage", "\x15\x03\x01", "\x17\x03\x03"};
+    static const char *const others[] = {
+        "G",    "GET / HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0",  "SSH-2.0-x\r\n", "\r\n",
+        "\x80", "\x16\x02\x01",           "\x16\x03garbage", "\x15\x03\x01",  "\x17\x03\x03"};
     char scratch[64];
     struct lk_hello hello;
     for (size_t i = 0; i < LK_ARRAY_LEN(others); i++)
         LK_CHECK_MSG(lk_hello_parse(lk_str_from(others[i]), scratch, &hello) == LK_HELLO_NOT_TLS, "case %zu", i);
-    LK_CHECK_EQ_INT(lk_hello_parse(lk_str("\x16\x03\x01\x00\x00", 5), scratch, &hello), LK_HELLO_NOT_TLS); /* empty record */
-    LK_CHECK_EQ_INT(lk_hello_parse(lk_str("\x16\x03\x01\x00\x01\x02", 6), scratch, &hello), LK_HELLO_NOT_TLS); /* ServerHello */
+    LK_CHECK_EQ_INT(lk_hello_parse(lk_str("\x16\x03\x01\x00\x00", 5), scratch, &hello),
+                    LK_HELLO_NOT_TLS); /* empty record */
+    LK_CHECK_EQ_INT(lk_hello_parse(lk_str("\x16\x03\x01\x00\x01\x02", 6), scratch, &hello),
+                    LK_HELLO_NOT_TLS); /* ServerHello */
 }
 
 LK_TEST(tls_hello, lengths_that_lie_are_refused)

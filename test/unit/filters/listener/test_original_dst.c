@@ -1,5 +1,5 @@
-/* envoy.filters.listener.original_dst without a redirect, and as a transparent listener; real redirects are tested in network
- * namespaces. */
+/* envoy.filters.listener.original_dst without a redirect, and as a transparent listener; real redirects are tested in
+ * network namespaces. */
 #include "test/unit/filters/inspected.h"
 
 #define TYPE "envoy.extensions.filters.listener.original_dst.v3.OriginalDst"

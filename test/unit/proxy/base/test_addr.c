@@ -1,6 +1,6 @@
 /* Socket addresses and network ranges. */
-#include "proxy/base/mem.h"
 #include "proxy/base/addr.h"
+#include "proxy/base/mem.h"
 #include "test/support/lk_test.h"
 
 #include <arpa/inet.h>

@@ -96,7 +96,8 @@ static size_t compile_all(const struct rule *rules, struct compiled *compiled, s
     size_t count = 0;
     for (; count < CHAINS_MAX && rules[count].name != NULL; count++) {
         compile(&rules[count], &compiled[count]);
-        chains[count] = (struct lk_filter_chain){.config = &compiled[count].config, .name = compiled[count].config.name};
+        chains[count] =
+            (struct lk_filter_chain){.config = &compiled[count].config, .name = compiled[count].config.name};
     }
     return count;
 }
@@ -161,9 +162,9 @@ LK_TEST(filter_chain_match, longest_destination_prefix_wins)
         {.name = "zero", .prefix = {"::/0"}},
     };
     const struct call calls[] = {
-        {.to = "10.1.2.3:1", .chain = "host"},   {.to = "10.1.2.4:1", .chain = "sixteen"},
-        {.to = "10.2.0.1:1", .chain = "eight"},  {.to = "11.0.0.1:1", .chain = "any"},
-        {.to = "[fd00::1]:1", .chain = "host"},  {.to = "[fd00::2]:1", .chain = "sixteen"},
+        {.to = "10.1.2.3:1", .chain = "host"},  {.to = "10.1.2.4:1", .chain = "sixteen"},
+        {.to = "10.2.0.1:1", .chain = "eight"}, {.to = "11.0.0.1:1", .chain = "any"},
+        {.to = "[fd00::1]:1", .chain = "host"}, {.to = "[fd00::2]:1", .chain = "sixteen"},
         {.to = "[2001::2]:1", .chain = "zero"},
     };
     CHECK_CALLS(rules, calls);
@@ -178,10 +179,14 @@ LK_TEST(filter_chain_match, server_names_go_from_exact_to_the_shortest_wildcard)
         {.name = "exact", .sni = {"www.example.com"}},
     };
     const struct call calls[] = {
-        {.sni = "www.example.com", .chain = "exact"}, {.sni = "WWW.Example.COM", .chain = "exact"},
-        {.sni = "a.b.example.com", .chain = "example"}, {.sni = "example.com", .chain = "com"},
-        {.sni = "com", .chain = "none"},              {.sni = "example.org", .chain = "example"},
-        {.sni = "a.example.org", .chain = "none"},    {.sni = "", .chain = "none"},
+        {.sni = "www.example.com", .chain = "exact"},
+        {.sni = "WWW.Example.COM", .chain = "exact"},
+        {.sni = "a.b.example.com", .chain = "example"},
+        {.sni = "example.com", .chain = "com"},
+        {.sni = "com", .chain = "none"},
+        {.sni = "example.org", .chain = "example"},
+        {.sni = "a.example.org", .chain = "none"},
+        {.sni = "", .chain = "none"},
         {.sni = "notexample.com", .chain = "com"},
     };
     CHECK_CALLS(rules, calls);
@@ -218,8 +223,10 @@ LK_TEST(filter_chain_match, clients_first_application_protocol_wins)
     const struct rule rules[CHAINS_MAX] = {
         {.name = "any"}, {.name = "one", .alpn = {"http/1.0", "http/1.1"}}, {.name = "two", .alpn = {"h2c", "h2"}}};
     const struct call calls[] = {
-        {.alpn = {"h2", "http/1.1"}, .chain = "two"},   {.alpn = {"http/1.1", "h2"}, .chain = "one"},
-        {.alpn = {"spdy", "http/1.1"}, .chain = "one"}, {.alpn = {"spdy"}, .chain = "any"},
+        {.alpn = {"h2", "http/1.1"}, .chain = "two"},
+        {.alpn = {"http/1.1", "h2"}, .chain = "one"},
+        {.alpn = {"spdy", "http/1.1"}, .chain = "one"},
+        {.alpn = {"spdy"}, .chain = "any"},
         {.chain = "any"},
     };
     CHECK_CALLS(rules, calls);
@@ -253,7 +260,8 @@ struct seen {
     unsigned stayed[LK_CHAIN_STEP_COUNT];
 };
 
-static void on_step(struct lk_chain_trace *trace, enum lk_chain_step step, const struct lk_filter_chain *chain, bool stays)
+static void on_step(struct lk_chain_trace *trace, enum lk_chain_step step, const struct lk_filter_chain *chain,
+                    bool stays)
 {
     struct seen *seen = LK_CONTAINER_OF(trace, struct seen, trace);
     LK_CHECK_NOT_NULL(chain);
@@ -277,7 +285,8 @@ LK_TEST(filter_chain_match, recorder_hears_of_every_step_and_changes_nothing)
     LK_CHECK_EQ_UINT(seen.told[LK_CHAIN_SOURCE_PORT], 1);
 }
 
-/* --- overlap ------------------------------------------------------------------------------------------------------------ */
+/* --- overlap
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static bool overlaps(const struct rule *a, const struct rule *b)
 {

@@ -7,7 +7,7 @@
 
 struct test_host {
     uint16_t priority;
-    uint8_t health; /* enum lk_health_status */
+    uint8_t health;  /* enum lk_health_status */
     uint32_t weight; /* 0 means 1 */
 };
 

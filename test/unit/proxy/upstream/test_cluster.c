@@ -183,7 +183,8 @@ LK_TEST(cluster, retry_avoids_a_host_as_often_as_it_may)
     upstream_free(f);
 }
 
-/* --- original destinations ------------------------------------------------------------------------------------------- */
+/* --- original destinations -------------------------------------------------------------------------------------------
+ */
 
 LK_TEST(cluster, original_destination_becomes_a_host_and_goes_when_unused)
 {
@@ -230,7 +231,8 @@ LK_TEST(cluster, original_destination_port_can_be_overridden)
     upstream_free(f);
 }
 
-/* --- a connection that goes idle --------------------------------------------------------------------------------------- */
+/* --- a connection that goes idle
+ * --------------------------------------------------------------------------------------- */
 
 static struct lk_upstream_conn *ready;
 

@@ -22,8 +22,7 @@ static void begin(struct setup *s, enum lk_lb_policy policy, const uint32_t *wei
     s->set = test_hosts(specs, count);
     s->view = lk_host_view_new(s->set, 50, NULL, NULL);
     s->group = &s->view->priorities[0].healthy;
-    s->config = (struct lk_cluster_config){
-        .lb = policy, .least_request_choices = 2, .least_request_active_bias = 1.0};
+    s->config = (struct lk_cluster_config){.lb = policy, .least_request_choices = 2, .least_request_active_bias = 1.0};
 }
 
 static void finish(struct setup *s)
