@@ -127,7 +127,7 @@ static void check_calls(const struct rule *rules, const struct call *calls, size
 LK_TEST(filter_chain_match, without_chains_there_is_none)
 {
     const struct call call = {.chain = NULL};
-    check_calls((const struct rule[]){{NULL}}, &call, 1);
+    check_calls((const struct rule[]){{.name = NULL}}, &call, 1);
 }
 
 LK_TEST(filter_chain_match, chain_without_criteria_takes_everything)
