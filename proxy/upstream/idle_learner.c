@@ -3,7 +3,7 @@
 
 #include "proxy/base/mem.h"
 
-#define EVIDENCE_LIFETIME_MS (5u * 60 * 1000)
+#define EVIDENCE_LIFETIME_MS 300000u
 #define MIN_AGE_MS 20u /* below this it is a restart or a refusal, not a keep-alive limit */
 #define NEEDED 2u      /* ages that agree before the pool acts on them */
 
