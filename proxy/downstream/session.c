@@ -268,6 +268,11 @@ static void choose_chain(struct lk_session *session)
         return;
     }
     session->info.filter_chain_name = session->chain->name;
+    if (session->chain->filter_count == 0) {
+        LK_LOG_LIMITED(CONNECTION, DEBUG, "closing a connection: its filter chain has no filters");
+        end(session, LK_CLOSE_NOW, 0);
+        return;
+    }
     session->state = SESSION_GATING;
     session->filter_index = 0;
     run_gates(session);

@@ -473,3 +473,11 @@ def test_listeners_are_listed(bench):
     text = proxy.admin("/listeners").text
     assert f"in::127.0.0.1:{proxy.address('in')[1]}" in text
     assert json.loads(proxy.admin("/listeners?format=json").text)["listener_statuses"]
+
+
+def test_a_chain_without_filters_closes_what_it_gets(bench):
+    chains = [chain()]
+    proxy = bench.start(bootstrap([listener("none", chains=chains), listener("one", says("one"))], []))
+    with Client(proxy.address("none")) as client:
+        assert client.read_all() == b""
+    assert ask(proxy.address("one")) == "one"
