@@ -476,8 +476,8 @@ def test_listeners_are_listed(bench):
 
 
 def test_a_chain_without_filters_closes_what_it_gets(bench):
-    chains = [chain()]
-    proxy = bench.start(bootstrap([listener("none", chains=chains), listener("one", says("one"))], []))
+    none = listener("none", chains=[chain()])
+    proxy = bench.start(bootstrap([none, listener("one", says("one"))], []))
     with Client(proxy.address("none")) as client:
         assert client.read_all() == b""
     assert ask(proxy.address("one")) == "one"
