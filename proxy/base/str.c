@@ -206,3 +206,33 @@ uint64_t lk_str_ihash(struct lk_str s)
 {
     return hash(s, true);
 }
+
+/* Length of the UTF-8 sequence at p, 0 where there is none. */
+static size_t utf8_sequence(const unsigned char *p, size_t left)
+{
+    size_t len = p[0] >= 0xf0 && p[0] <= 0xf4  ? 4
+                 : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+                 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                                               : 0;
+    if (len == 0 || len > left)
+        return 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool wrong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+                 (p[0] == 0xf4 && p[1] > 0x8f);
+    return wrong ? 0 : len;
+}
+
+bool lk_str_is_utf8(struct lk_str s)
+{
+    const unsigned char *bytes = (const unsigned char *)s.ptr;
+    for (size_t i = 0; i < s.len;) {
+        size_t len = bytes[i] < 0x80 ? 1 : utf8_sequence(bytes + i, s.len - i);
+        if (len == 0)
+            return false;
+        i += len;
+    }
+    return true;
+}

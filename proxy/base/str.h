@@ -85,3 +85,5 @@ char *lk_str_dup(struct lk_str s);
 uint64_t lk_str_hash(struct lk_str s);
 /* The same over ASCII-lowered bytes. */
 uint64_t lk_str_ihash(struct lk_str s);
+/* Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above U+10FFFF. */
+bool lk_str_is_utf8(struct lk_str s);

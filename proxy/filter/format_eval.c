@@ -155,25 +155,34 @@ struct lk_str lk_format_eval_header(const struct lk_format *format, const struct
 /* --- JSON
  * --------------------------------------------------------------------------------------------------------------- */
 
+/* Text that is not UTF-8 has each byte that is not plain ASCII escaped, as Envoy does it. */
+static bool is_written_as_code(unsigned char c, bool foreign)
+{
+    if (foreign)
+        return c < 0x20 || c >= 0x7f || c == '"' || c == '\\';
+    return c == 0x7f || (c < 0x20 && c != '\n' && c != '\r' && c != '\t');
+}
+
 static void put_json_string(struct out *out, struct lk_str s)
 {
     static const char hex[] = "0123456789abcdef";
     static const char unicode[4] = {'\\', 'u', '0', '0'};
+    bool foreign = !lk_str_is_utf8(s);
     char *p = room(out, s.len * 6 + 2);
     *p++ = '"';
     for (size_t i = 0; i < s.len; i++) {
         unsigned char c = (unsigned char)s.ptr[i];
-        if (c == '"' || c == '\\') {
+        if (is_written_as_code(c, foreign)) {
+            memcpy(p, unicode, sizeof(unicode));
+            p[4] = hex[c >> 4];
+            p[5] = hex[c & 15];
+            p += 6;
+        } else if (c == '"' || c == '\\') {
             *p++ = '\\';
             *p++ = (char)c;
         } else if (c == '\n' || c == '\r' || c == '\t') {
             *p++ = '\\';
             *p++ = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
-        } else if (c < 0x20 || c == 0x7f) {
-            memcpy(p, unicode, sizeof(unicode));
-            p[4] = hex[c >> 4];
-            p[5] = hex[c & 15];
-            p += 6;
         } else {
             *p++ = (char)c;
         }

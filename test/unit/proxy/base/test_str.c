@@ -163,3 +163,32 @@ LK_TEST(str, hash_spreads_similar_names_over_a_small_table)
     for (size_t i = 0; i < 256; i++)
         LK_CHECK_MSG(buckets[i] > 50 && buckets[i] < 160, "bucket %zu holds %u", i, buckets[i]);
 }
+
+static const struct {
+    const char *text;
+    bool good;
+} utf8[] = {
+    {"", true},
+    {"plain", true},
+    {"\xc3\xa9", true},
+    {"\xe2\x82\xac", true},
+    {"\xf0\x90\x80\x80", true},
+    {"\xf4\x8f\xbf\xbf", true},
+    {"\xff", false},
+    {"\xc3", false},
+    {"\xc3(", false},
+    {"\xc0\xaf", false},
+    {"\xe0\x80\x80", false},
+    {"\xed\xa0\x80", false},
+    {"\xe2\x82", false},
+    {"\xf0\x80\x80\x80", false},
+    {"\xf4\x90\x80\x80", false},
+    {"\xf5\x80\x80\x80", false},
+    {"a\x80z", false},
+};
+
+LK_TEST(str, utf8_is_told_from_other_bytes)
+{
+    for (size_t i = 0; i < LK_ARRAY_LEN(utf8); i++)
+        LK_CHECK_MSG(lk_str_is_utf8(lk_str_from(utf8[i].text)) == utf8[i].good, "row %zu", i);
+}

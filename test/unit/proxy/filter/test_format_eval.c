@@ -261,6 +261,17 @@ LK_TEST(format_eval, json_escapes_what_the_peer_sends)
     finish(&s);
 }
 
+LK_TEST(format_eval, json_is_utf8_whatever_bytes_the_peer_sends)
+{
+    struct setup s;
+    begin(&s);
+    have(&s, &s.request, "x", "\xc3\xa9\"");
+    have(&s, &s.request, "y", "\xc3\xa9\xff\"");
+    check_json(&s, "%REQ(X)%", false, "{\"k\":\"\xc3\xa9\\\"\"}");
+    check_json(&s, "%REQ(Y)%", false, "{\"k\":\"\\u00c3\\u00a9\\u00ff\\u0022\"}");
+    finish(&s);
+}
+
 LK_TEST(format_eval, peer_cannot_put_anything_but_a_number_in_place_of_a_number)
 {
     static const char *const bad[] = {"x", "1,\"evil\":1", "", "007", "-1", "1e5"};
