@@ -17,7 +17,6 @@
 
 struct lk_clusters; /* proxy/upstream: the process's clusters */
 struct lk_registry;
-struct lk_admin_pages;
 struct lk_bootstrap_config;
 
 struct lk_filter_context {
@@ -34,7 +33,6 @@ struct lk_filter_context {
     enum lk_traffic_direction direction; /* of the listener */
     struct lk_str listener_name;
     struct lk_str listener_stat_prefix; /* "listener.0.0.0.0_80." */
-    struct lk_admin_pages *admin;       /* NULL in validate mode */
 };
 
 /* A refcounted object that survives configuration versions (rate buckets, a lane table), by key. make() is called when

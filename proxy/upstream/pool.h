@@ -53,7 +53,6 @@ struct lk_pool_waiter {
     const struct lk_pool_waiter_ops *ops;
     struct lk_worker_host *wh;
     uint8_t priority;
-    bool careful;
 };
 
 void lk_pool_waiter_init(struct lk_pool_waiter *waiter, const struct lk_pool_waiter_ops *ops);

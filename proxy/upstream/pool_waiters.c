@@ -110,7 +110,6 @@ enum lk_pool_result lk_pool_acquire(struct lk_worker_host *wh, uint8_t priority,
         lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_OVERFLOW);
         return LK_POOL_OVERFLOW;
     }
-    waiter->careful = careful;
     enqueue(wh, waiter, priority);
     if (wh->connecting_count < wh->waiter_count && may_open(wh, priority) &&
         lk_pool_open_conn(wh, priority, &error) == NULL &&
