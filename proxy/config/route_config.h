@@ -178,7 +178,6 @@ struct lk_redirect_action {
     uint32_t port; /* 0: unchanged */
     struct lk_str path;
     struct lk_str prefix_rewrite;
-    bool has_prefix_rewrite;
     struct lk_regex_rewrite regex_rewrite;
     unsigned code; /* 301 302 303 307 308 */
     bool strip_query;

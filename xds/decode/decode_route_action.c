@@ -161,7 +161,6 @@ static void redirect(struct lk_decoder *decoder, const Envoy__Config__Route__V3_
         out->path = lk_decode_header_text(decoder, "path_redirect", in->path_redirect);
         break;
     case ENVOY__CONFIG__ROUTE__V3__REDIRECT_ACTION__PATH_REWRITE_SPECIFIER_PREFIX_REWRITE:
-        out->has_prefix_rewrite = true;
         out->prefix_rewrite = lk_decode_header_text(decoder, "prefix_rewrite", in->prefix_rewrite);
         break;
     case ENVOY__CONFIG__ROUTE__V3__REDIRECT_ACTION__PATH_REWRITE_SPECIFIER_REGEX_REWRITE:
