@@ -194,16 +194,12 @@ static void maybe_splice(struct tunnel *t)
     t->splice_tried = true;
     t->spliced_fds[0] = dup(t->down->fd);
     t->spliced_fds[1] = dup(up->fd);
-    if (t->spliced_fds[0] >= 0 && t->spliced_fds[1] >= 0)
-        t->splice =
-            lk_splice_new(t->loop, t->spliced_fds[0], t->spliced_fds[1], t->down_eof, t->up_eof, &splice_ops, t);
-    if (t->splice == NULL) {
+    if (t->spliced_fds[0] < 0 || t->spliced_fds[1] < 0) {
         if (t->spliced_fds[0] >= 0)
             close(t->spliced_fds[0]);
-        if (t->spliced_fds[1] >= 0)
-            close(t->spliced_fds[1]);
         return;
     }
+    t->splice = lk_splice_new(t->loop, t->spliced_fds[0], t->spliced_fds[1], t->down_eof, t->up_eof, &splice_ops, t);
     lk_conn_pause(t->down);
     lk_conn_pause(up);
 }

@@ -201,6 +201,7 @@ void lk_loop_free(struct lk_loop *loop)
     if (loop->scratch != NULL)
         lk_chunk_unref(loop->scratch);
     lk_chunk_pool_free(loop->pool);
+    lk_pipe_pool_clear(&loop->pipes);
     event_base_free(loop->base);
     if (current_loop == loop)
         current_loop = NULL;
@@ -253,6 +254,11 @@ uint64_t lk_loop_now_ms(struct lk_loop *loop)
 struct lk_chunk_pool *lk_loop_pool(struct lk_loop *loop)
 {
     return loop->pool;
+}
+
+struct lk_pipe_pool *lk_loop_pipes(struct lk_loop *loop)
+{
+    return &loop->pipes;
 }
 
 uint64_t lk_loop_busy_since(const struct lk_loop *loop)

@@ -13,6 +13,7 @@
 
 struct event_base;
 struct lk_loop;
+struct lk_pipe_pool;
 
 /* Work posted from another thread. Embedded in the poster's own struct; belongs to the loop until fn runs. */
 struct lk_work {
@@ -60,6 +61,7 @@ uint64_t lk_loop_now_us(struct lk_loop *loop);
 uint64_t lk_loop_now_ms(struct lk_loop *loop);
 /* The loop's chunk pool. */
 struct lk_chunk_pool *lk_loop_pool(struct lk_loop *loop);
+struct lk_pipe_pool *lk_loop_pipes(struct lk_loop *loop);
 
 /* Watchdog, read by another thread: when the current turn began (monotonic us), 0 while waiting; and what the loop says
  * it is doing (a string with static lifetime, or NULL). */

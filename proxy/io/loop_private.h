@@ -5,6 +5,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/base/mem.h"
 #include "proxy/io/loop.h"
+#include "proxy/io/pipe_pool.h"
 #include "proxy/io/timer_wheel.h"
 
 #include <event2/event.h>
@@ -29,6 +30,7 @@ struct lk_file_watcher;
 struct lk_loop {
     struct event_base *base;
     struct lk_chunk_pool *pool;
+    struct lk_pipe_pool pipes;
     struct lk_chunk *scratch; /* where connections read; NULL until the first read */
     uint64_t now_us;
     bool now_stale; /* a wait lies between now_us and now */

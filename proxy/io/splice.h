@@ -1,6 +1,6 @@
 /*
  * Moves bytes between two sockets through pipes, without copying them to user space (splice(2)). Takes both sockets
- * over until both directions have ended or one breaks. Owner: one worker.
+ * over until both directions have ended or one breaks. Without descriptors for a pipe it copies. Owner: one worker.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct lk_splice_ops {
     void (*on_done)(void *owner, bool clean, bool downstream_failed);
 };
 
-/* a_eof, b_eof: that side's end was seen already and has been passed on. NULL: no pipes to be had. */
+/* a_eof, b_eof: that side's end was seen already and has been passed on. */
 struct lk_splice *lk_splice_new(struct lk_loop *loop, int a, int b, bool a_eof, bool b_eof,
                                 const struct lk_splice_ops *ops, void *owner);
 /* Stops and frees; the sockets stay open. */

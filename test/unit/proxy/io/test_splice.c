@@ -5,9 +5,13 @@
 #include "proxy/io/splice.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -162,6 +166,9 @@ LK_TEST(splice, slow_reader_stops_the_sender)
         sent += n > 0 ? (size_t)n : 0;
         lk_loop_turn(s.loop, 1);
     }
+    int unsent = 0;
+    LK_CHECK_EQ_INT(ioctl(s.sockets[1], SIOCOUTQNSD, &unsent), 0);
+    LK_CHECK_MSG(unsent < 1 << 20, "%d bytes wait in the slow reader's socket", unsent);
     for (size_t got = 0; got < sent;) {
         ssize_t n = recv(s.ends[1], block, sizeof(block), MSG_DONTWAIT);
         got += n > 0 ? (size_t)n : 0;
@@ -169,6 +176,47 @@ LK_TEST(splice, slow_reader_stops_the_sender)
             lk_loop_turn(s.loop, 1);
     }
     LK_CHECK_EQ_UINT(lk_splice_bytes_a_to_b(s.splice), sent);
+    finish(&s);
+}
+
+LK_TEST(splice, copies_when_there_are_no_descriptors_for_a_pipe)
+{
+    struct setup s;
+    struct rlimit before, none;
+    begin(&s, false);
+    LK_CHECK_EQ_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    LK_CHECK_EQ_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    push(&s, 0, 1, 9u << 20);
+    push(&s, 1, 0, 100);
+    LK_CHECK_EQ_UINT(lk_splice_bytes_a_to_b(s.splice), 9u << 20);
+    shutdown(s.ends[0], SHUT_WR);
+    shutdown(s.ends[1], SHUT_WR);
+    TURN_UNTIL_(&s, s.over == 1);
+    LK_CHECK(s.clean);
+    LK_CHECK_EQ_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    finish(&s);
+}
+
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+LK_TEST(splice, holds_no_pipe_while_nothing_waits)
+{
+    struct setup s;
+    begin(&s, false);
+    unsigned before = open_descriptors();
+    push(&s, 0, 1, 1u << 20);
+    push(&s, 1, 0, 1u << 20);
+    LK_CHECK_EQ_UINT(open_descriptors(), before + 2); /* one pipe, kept by the loop for all its streams */
     finish(&s);
 }
 
