@@ -4,7 +4,6 @@
 #include "proxy/base/mem.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -195,27 +194,62 @@ static struct lk_str pipe_text(const struct lk_addr *addr, char buf[LK_ADDR_TEXT
     return lk_str(buf, path.len);
 }
 
+/* At most five digits. */
+static char *put_number(char *out, unsigned value)
+{
+    char digits[8];
+    unsigned count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (count > 0)
+        *out++ = digits[--count];
+    return out;
+}
+
+/* The end of what was written. Log lines and x-forwarded-for are made of it, so no printf. */
+static char *put_ip(char *out, const struct lk_addr *addr)
+{
+    struct lk_str bytes = ip_bytes(addr);
+    if (addr->family != AF_INET || bytes.len != 4) {
+        *out = '\0';
+        if (bytes.len > 0)
+            inet_ntop(addr->family, bytes.ptr, out, INET6_ADDRSTRLEN);
+        return out + strlen(out);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        if (i > 0)
+            *out++ = '.';
+        out = put_number(out, (uint8_t)bytes.ptr[i]);
+    }
+    return out;
+}
+
 struct lk_str lk_addr_ip_text(const struct lk_addr *addr, char buf[LK_ADDR_TEXT_MAX])
 {
-    buf[0] = '\0';
     if (addr->len > 0 && addr->family == AF_UNIX)
         return pipe_text(addr, buf);
-    struct lk_str bytes = ip_bytes(addr);
-    if (bytes.len > 0)
-        inet_ntop(addr->family, bytes.ptr, buf, LK_ADDR_TEXT_MAX);
-    return lk_str_from(buf);
+    char *end = put_ip(buf, addr);
+    *end = '\0';
+    return lk_str(buf, (size_t)(end - buf));
 }
 
 struct lk_str lk_addr_text(const struct lk_addr *addr, char buf[LK_ADDR_TEXT_MAX])
 {
-    char ip[LK_ADDR_TEXT_MAX];
+    char *end = buf;
     if (addr->len == 0 || addr->family == AF_UNIX)
         return lk_addr_ip_text(addr, buf);
-    struct lk_str text = lk_addr_ip_text(addr, ip);
     bool is_v6 = addr->family == AF_INET6;
-    int len = snprintf(buf, LK_ADDR_TEXT_MAX, "%s%.*s%s:%u", is_v6 ? "[" : "", LK_STR_ARG(text), is_v6 ? "]" : "",
-                       lk_addr_port(addr));
-    return lk_str(buf, (size_t)len);
+    if (is_v6)
+        *end++ = '[';
+    end = put_ip(end, addr);
+    if (is_v6)
+        *end++ = ']';
+    *end++ = ':';
+    end = put_number(end, lk_addr_port(addr));
+    *end = '\0';
+    return lk_str(buf, (size_t)(end - buf));
 }
 
 bool lk_cidr_parse(struct lk_str ip, unsigned bits, struct lk_cidr *out)

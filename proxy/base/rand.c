@@ -84,18 +84,29 @@ double lk_rand_unit(void)
     return (double)(lk_rand_u64() >> 11) * 0x1p-53;
 }
 
-void lk_rand_uuid(char out[LK_UUID_LEN])
+/* Hexadecimal digits of the bytes of value from the byte `from`, highest first. */
+static char *put_hex(char *out, uint64_t value, unsigned from, unsigned bytes)
 {
     static const char digits[] = "0123456789abcdef";
+    for (unsigned i = from; i < from + bytes; i++) {
+        unsigned byte = (unsigned)(value >> (56 - 8 * i)) & 0xff;
+        *out++ = digits[byte >> 4];
+        *out++ = digits[byte & 15];
+    }
+    return out;
+}
+
+void lk_rand_uuid(char out[LK_UUID_LEN])
+{
     uint64_t high = (lk_rand_u64() & ~(uint64_t)0xf000) | 0x4000;
     uint64_t low = (lk_rand_u64() & ~((uint64_t)3 << 62)) | (uint64_t)2 << 62;
-    size_t at = 0;
-
-    for (unsigned i = 0; i < 32; i++) {
-        uint64_t half = i < 16 ? high : low;
-
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            out[at++] = '-';
-        out[at++] = digits[(half >> (60 - 4 * (i & 15))) & 15];
-    }
+    out = put_hex(out, high, 0, 4);
+    *out++ = '-';
+    out = put_hex(out, high, 4, 2);
+    *out++ = '-';
+    out = put_hex(out, high, 6, 2);
+    *out++ = '-';
+    out = put_hex(out, low, 0, 2);
+    *out++ = '-';
+    put_hex(out, low, 2, 6);
 }

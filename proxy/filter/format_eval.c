@@ -70,16 +70,19 @@ struct out {
     size_t len, cap;
 };
 
-static char *room(struct out *out, size_t need)
+static void grow(struct out *out, size_t need)
 {
-    if (out->cap - out->len < need) {
-        size_t cap = (out->cap + need) * 2;
-        char *data = lk_arena_alloc(out->arena, cap);
-        if (out->len > 0)
-            memcpy(data, out->data, out->len);
-        out->data = data;
-        out->cap = cap;
-    }
+    size_t cap = (out->cap + need) * 2;
+    char *data = lk_arena_alloc(out->arena, cap);
+    memcpy(data, out->data, out->len);
+    out->data = data;
+    out->cap = cap;
+}
+
+static inline char *room(struct out *out, size_t need)
+{
+    if (LK_UNLIKELY(out->cap - out->len < need))
+        grow(out, need);
     return out->data + out->len;
 }
 

@@ -268,10 +268,6 @@ static struct lk_format_value of_message(const struct lk_format_part *part, cons
 {
     const struct lk_stream_info *info = event->info;
     switch (part->op) {
-    case LK_FORMAT_REQ:
-        return header(part, event->request);
-    case LK_FORMAT_RESP:
-        return header(part, event->response);
     case LK_FORMAT_TRAILER:
         return header(part, event->trailers);
     case LK_FORMAT_REQ_WITHOUT_QUERY:
@@ -420,6 +416,10 @@ struct lk_format_value lk_format_value_of(const struct lk_format_part *part, con
     const struct lk_stream_info *info = event->info;
     uint64_t duration;
     switch (part->op) {
+    case LK_FORMAT_REQ: /* half of what a line is made of */
+        return header(part, event->request);
+    case LK_FORMAT_RESP:
+        return header(part, event->response);
     case LK_FORMAT_START_TIME:
         return text(lk_format_time(part->text, info->start_wall_us, false, event, scratch));
     case LK_FORMAT_START_TIME_LOCAL:
