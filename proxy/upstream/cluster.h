@@ -36,6 +36,8 @@ struct lk_cluster {
     struct lk_map states;          /* main thread: address -> struct lk_host_state, strict identity */
     void *discovery;               /* main thread: cluster_dns state */
     bool viewed;                   /* some loop has a view; under lk_clusters.lock */
+    /* Grows when the health of a host changes; host views of an older one are built again before the next pick. */
+    _Atomic uint64_t health_epoch;
 };
 
 /* One loop's state of one address of one cluster: pool and counts, kept across endpoint versions. */
@@ -62,6 +64,7 @@ struct lk_cluster_view {
     struct lk_loop *loop;
     uint64_t version;           /* of the host set in use */
     struct lk_host_view *hosts; /* NULL until first pick */
+    uint64_t health_epoch;      /* of the cluster when hosts was built */
     struct lk_host_set *set;
     struct lk_map worker_hosts; /* address bytes -> struct lk_worker_host */
     struct lk_timer cleanup;    /* ORIGINAL_DST */

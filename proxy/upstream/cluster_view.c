@@ -187,18 +187,29 @@ static struct lk_worker_host *pick_original_dst(struct lk_cluster_view *view, co
 
 /* --- picking ------------------------------------------------------------------------------------------------------ */
 
+/* The view to pick from, built anew after the health of a host changed. */
+static struct lk_host_view *present_hosts(struct lk_cluster_view *view)
+{
+    uint64_t epoch = atomic_load_explicit(&view->cluster->health_epoch, memory_order_acquire);
+    if (view->hosts != NULL && view->health_epoch == epoch)
+        return view->hosts;
+    lk_host_view_free(view->hosts);
+    view->hosts = lk_host_view_new(view->set, view->config->panic_percent, NULL, NULL);
+    view->health_epoch = epoch;
+    return view->hosts;
+}
+
 static struct lk_worker_host *pick_balanced(struct lk_cluster_view *view, const struct lk_pick *pick)
 {
     if (view->set == NULL)
         return NULL;
-    if (view->hosts == NULL)
-        view->hosts = lk_host_view_new(view->set, view->config->panic_percent, NULL, NULL);
+    struct lk_host_view *hosts = present_hosts(view);
     struct lk_view_slot *chosen = NULL;
     uint32_t tries = pick->avoid != NULL ? pick->max_attempts : 0;
     for (uint32_t i = 0; i <= tries; i++) {
         uint64_t random = lk_rand_u64();
         bool panic;
-        struct lk_view_group *group = lk_host_view_group(view->hosts, random >> 32, &panic);
+        struct lk_view_group *group = lk_host_view_group(hosts, random >> 32, &panic);
         if (group == NULL)
             return NULL;
         if (panic)

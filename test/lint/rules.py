@@ -5,7 +5,7 @@ ALL = "*"
 
 # A layer is a folder (the longest matching one counts) and the layers it may include beside itself.
 PROXY = ["proxy/base", "proxy/io", "proxy/config", "proxy/stats", "proxy/http", "proxy/filter",
-         "proxy/upstream", "proxy/router", "proxy/downstream"]
+         "proxy/upstream", "proxy/router", "proxy/downstream", "proxy/lane"]
 LAYERS = {
     "proxy/base": [],
     "proxy/io": ["proxy/base"],
@@ -14,6 +14,7 @@ LAYERS = {
     "proxy/http": ["proxy/base", "proxy/io"],
     "proxy/filter": ["proxy/base", "proxy/io", "proxy/config", "proxy/stats", "proxy/http"],
     "proxy/upstream": ["proxy/base", "proxy/io", "proxy/config", "proxy/stats", "proxy/http"],
+    "proxy/lane": PROXY[:7],
     "proxy/router": PROXY[:7],
     "proxy/downstream": PROXY[:8],
     "proxy/server": PROXY,
