@@ -14,9 +14,10 @@ void lk_hcm_decode_options(struct lk_decoder *decoder, struct lk_filter_context 
                            struct lk_http_manager_config *config);
 void lk_hcm_decode_filters(struct lk_decoder *decoder, struct lk_filter_context *context, const lk_hcm_proto *in,
                            struct lk_http_chain_config *chain);
-/* Instantiates every typed_per_filter_config through the filter of that name. */
+/* Instantiates every typed_per_filter_config through the filter of that name; notes in the chain whether routes switch
+ * filters. */
 void lk_hcm_build_route_filters(struct lk_filter_context *context, struct lk_route_config *routes,
-                                const struct lk_http_chain_config *chain, struct lk_errors *errors);
+                                struct lk_http_chain_config *chain, struct lk_errors *errors);
 /* validate_clusters: every cluster that a route names must exist. */
 void lk_hcm_check_clusters(struct lk_filter_context *context, const struct lk_route_config *routes,
                            struct lk_errors *errors);

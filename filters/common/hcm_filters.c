@@ -71,6 +71,7 @@ void lk_hcm_decode_filters(struct lk_decoder *decoder, struct lk_filter_context 
             terminal |= entries[count].filter->terminal;
             if (terminal && entries[count].disabled)
                 lk_errors_add_at(errors, "disabled", "the terminal filter cannot be disabled");
+            chain->route_switches |= entries[count].disabled;
             count++;
         }
         lk_errors_pop(errors, mark);
@@ -92,8 +93,23 @@ static const struct lk_http_filter_entry *find_entry(const struct lk_http_chain_
     return NULL;
 }
 
+/* FilterConfig without a config only switches the filter on or off. */
+static void build_config(struct lk_filter_context *context, struct lk_per_filter_config *config,
+                         const struct lk_http_filter *filter, struct lk_errors *errors)
+{
+    if (config->any.type.len == 0)
+        return;
+    if (filter != NULL && filter->route_config_new != NULL)
+        config->config = filter->route_config_new(context, &config->any, errors);
+    else if (!config->is_optional && filter == NULL)
+        lk_errors_unsupported(errors, NULL, "configuration of type '%.*s' is for a filter that is not built in",
+                              LK_STR_ARG(config->any.type));
+    else if (!config->is_optional)
+        lk_errors_unsupported(errors, NULL, "filter '%s' takes no configuration by route", filter->name);
+}
+
 static void build_list(struct lk_filter_context *context, const struct lk_per_filter_config *list, size_t count,
-                       const struct lk_http_chain_config *chain, struct lk_errors *errors)
+                       struct lk_http_chain_config *chain, struct lk_errors *errors)
 {
     for (size_t i = 0; i < count; i++) {
         struct lk_per_filter_config *config = (struct lk_per_filter_config *)&list[i]; /* still being built */
@@ -101,21 +117,16 @@ static void build_list(struct lk_filter_context *context, const struct lk_per_fi
         size_t mark = lk_errors_push_key(errors, "typed_per_filter_config", config->filter);
         const struct lk_http_filter *filter =
             entry != NULL ? entry->filter : lk_registry_http(context->registry, config->filter, config->any.type);
-        if (filter != NULL && filter->route_config_new != NULL && config->any.type.len > 0)
-            config->config = filter->route_config_new(context, &config->any, errors);
-        else if (config->disabled)
-            lk_errors_unsupported(errors, NULL, "switching filters off by route is not built in");
-        else if (!config->is_optional && filter == NULL)
-            lk_errors_unsupported(errors, NULL, "configuration of type '%.*s' is for a filter that is not built in",
-                                  LK_STR_ARG(config->any.type));
-        else if (!config->is_optional)
-            lk_errors_unsupported(errors, NULL, "filter '%s' takes no configuration by route", filter->name);
+        build_config(context, config, filter, errors);
+        if (config->disabled && filter != NULL && filter->terminal)
+            lk_errors_add_at(errors, "disabled", "the terminal filter cannot be disabled");
+        chain->route_switches |= config->disabled;
         lk_errors_pop(errors, mark);
     }
 }
 
 void lk_hcm_build_route_filters(struct lk_filter_context *context, struct lk_route_config *routes,
-                                const struct lk_http_chain_config *chain, struct lk_errors *errors)
+                                struct lk_http_chain_config *chain, struct lk_errors *errors)
 {
     build_list(context, routes->per_filter, routes->per_filter_count, chain, errors);
     for (size_t v = 0; v < routes->virtual_host_count; v++) {

@@ -2,6 +2,7 @@
  * session's worker. */
 #include "proxy/base/mem.h"
 #include "proxy/downstream/http_manager_internal.h"
+#include "proxy/router/route_action.h"
 #include "proxy/router/route_match.h"
 
 /* --- from the codec ----------------------------------------------------------------------------------------------- */
@@ -171,6 +172,16 @@ static void pause_request(struct lk_http_stream *stream, bool pause)
 /* --- routes ---------------------------------------------------------------------------------------------------------
  */
 
+static void choose_cluster(struct lk_http_exchange *ex)
+{
+    struct lk_stream_info *info = &ex->stream.info;
+    if (ex->route->kind != LK_ROUTE_CLUSTER)
+        return;
+    struct lk_cluster_choice choice = lk_route_choose_cluster(&ex->route->action, ex->stream.request, ex->random);
+    info->route_cluster = choice.cluster;
+    info->weighted = choice.weighted;
+}
+
 const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex)
 {
     struct lk_stream_info *info = &ex->stream.info;
@@ -187,6 +198,7 @@ const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex)
         info->vhost = ex->route->virtual_host;
         info->route_config = lk_route_table_config(ex->routes);
         info->route_name = ex->route->name;
+        choose_cluster(ex);
         if (ex->route->action.has_idle_timeout) {
             ex->idle_ms = ex->route->action.idle_timeout_ms;
             lk_timer_clear(&ex->idle);
@@ -212,6 +224,8 @@ static void clear_route(struct lk_http_stream *stream)
     ex->route_known = false;
     ex->route = NULL;
     stream->info.route = NULL;
+    stream->info.route_cluster = lk_str(NULL, 0);
+    stream->info.weighted = NULL;
 }
 
 static const struct lk_per_filter_config *find_config(const struct lk_per_filter_config *configs, size_t count,
@@ -224,19 +238,39 @@ static const struct lk_per_filter_config *find_config(const struct lk_per_filter
     return NULL;
 }
 
-static const void *route_config(struct lk_http_stream *stream, struct lk_str name)
+/* The most specific entry of typed_per_filter_config, or NULL. */
+static const struct lk_per_filter_config *per_filter(struct lk_http_stream *stream, struct lk_str name)
 {
     const struct lk_route *matched = lk_exchange_route(LK_EXCHANGE_OF(stream));
     if (matched == NULL)
         return NULL;
+    const struct lk_weighted_cluster *weighted = stream->info.weighted;
     const struct lk_virtual_host *vhost = matched->virtual_host;
     const struct lk_route_config *table = stream->info.route_config;
-    const struct lk_per_filter_config *found = find_config(matched->per_filter, matched->per_filter_count, name);
+    const struct lk_per_filter_config *found = NULL;
+    if (weighted != NULL)
+        found = find_config(weighted->per_filter, weighted->per_filter_count, name);
+    if (found == NULL)
+        found = find_config(matched->per_filter, matched->per_filter_count, name);
     if (found == NULL)
         found = find_config(vhost->per_filter, vhost->per_filter_count, name);
     if (found == NULL)
         found = find_config(table->per_filter, table->per_filter_count, name);
+    return found;
+}
+
+static const void *route_config(struct lk_http_stream *stream, struct lk_str name)
+{
+    const struct lk_per_filter_config *found = per_filter(stream, name);
     return found != NULL ? found->config : NULL;
+}
+
+static enum lk_filter_switch filter_switch(struct lk_http_stream *stream, struct lk_str name)
+{
+    const struct lk_per_filter_config *found = per_filter(stream, name);
+    if (found == NULL)
+        return LK_FILTER_AS_CONFIGURED;
+    return found->disabled ? LK_FILTER_OFF : LK_FILTER_ON;
 }
 
 const struct lk_http_sink lk_http_manager_sink = {
@@ -250,4 +284,5 @@ const struct lk_http_sink lk_http_manager_sink = {
     .route = route,
     .clear_route = clear_route,
     .route_config = route_config,
+    .filter_switch = filter_switch,
 };

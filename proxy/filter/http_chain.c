@@ -357,6 +357,15 @@ void lk_http_want_body(struct lk_http_slot *slot, enum lk_http_direction dir, si
     slot->dir[dir].body_limit = limit;
 }
 
+static bool is_on(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                  const struct lk_http_filter_entry *entry)
+{
+    if (!config->route_switches || entry->filter->terminal)
+        return !entry->disabled;
+    enum lk_filter_switch says = stream->sink->filter_switch(stream, entry->name);
+    return says == LK_FILTER_AS_CONFIGURED ? !entry->disabled : says == LK_FILTER_ON;
+}
+
 void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_chain_config *config, void *const *workers)
 {
     stream->slots = lk_arena_zalloc(&stream->arena, config->count * sizeof(struct lk_http_slot));
@@ -365,7 +374,7 @@ void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_cha
         struct lk_http_slot *slot = &stream->slots[i];
         slot->stream = stream;
         slot->entry = &config->entries[i];
-        if (!slot->entry->disabled)
+        if (is_on(stream, config, slot->entry))
             slot->self = slot->entry->filter->stream_new(slot, slot->entry->config, workers[i]);
     }
 }

@@ -21,7 +21,11 @@ struct lk_http_filter_entry {
 struct lk_http_chain_config {
     const struct lk_http_filter_entry *entries;
     unsigned count;
+    bool route_switches; /* some entry is disabled, or some route switches one on or off */
 };
+
+/* What a route says of a filter: envoy.config.route.v3.FilterConfig.disabled, or a configuration for it. */
+enum lk_filter_switch { LK_FILTER_AS_CONFIGURED, LK_FILTER_ON, LK_FILTER_OFF };
 
 enum lk_slot_state { LK_SLOT_FLOWING, LK_SLOT_PAUSED_HEADERS, LK_SLOT_PAUSED_DATA, LK_SLOT_PAUSED_TRAILERS };
 
@@ -61,6 +65,8 @@ struct lk_http_sink {
     const struct lk_route *(*route)(struct lk_http_stream *stream);
     void (*clear_route)(struct lk_http_stream *stream);
     const void *(*route_config)(struct lk_http_stream *stream, struct lk_str filter_name);
+    /* Asked once for each entry, when the chain starts, and only with route_switches. */
+    enum lk_filter_switch (*filter_switch)(struct lk_http_stream *stream, struct lk_str filter_name);
 };
 
 struct lk_http_stream {
@@ -86,7 +92,7 @@ struct lk_http_stream {
 };
 
 /* Makes the slots. `workers` are the filters' per-worker states, in the order of the entries (NULL entries allowed).
- * `disabled` asks whether the route switches an entry off or on; NULL: as configured. */
+ * With route_switches the route is looked up first: what it says of a filter holds for the whole stream. */
 void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
                          void *const *workers);
 

@@ -16,6 +16,7 @@
 struct lk_route;
 struct lk_virtual_host;
 struct lk_route_config;
+struct lk_weighted_cluster;
 struct lk_metadata;
 struct lk_value;
 struct lk_host;
@@ -86,6 +87,10 @@ struct lk_stream_info {
     const struct lk_route *route; /* NULL: none matched */
     const struct lk_virtual_host *vhost;
     const struct lk_route_config *route_config; /* that route belongs to it */
+    /* Chosen with the route: the cluster's name (empty: the request lacks the header that names it), and its entry of
+     * weighted_clusters or NULL. */
+    struct lk_str route_cluster;
+    const struct lk_weighted_cluster *weighted;
     struct lk_str route_name;
     struct lk_upstream_info upstream;
     struct lk_str local_reply_body;

@@ -271,11 +271,10 @@ static bool choose_cluster(struct lk_router *router)
         lk_router_reply_direct(router);
         return false;
     }
-    struct lk_cluster_choice choice = lk_route_choose_cluster(&router->route->action, router->request, lk_rand_u64());
-    router->weighted = choice.weighted;
+    struct lk_str cluster = router->info->route_cluster;
+    router->weighted = router->info->weighted;
     router->priority = router->route->action.high_priority ? 1 : 0;
-    router->view =
-        choice.cluster.len > 0 ? lk_cluster_view_get(router->config->clusters, router->loop, choice.cluster) : NULL;
+    router->view = cluster.len > 0 ? lk_cluster_view_get(router->config->clusters, router->loop, cluster) : NULL;
     if (router->view == NULL) {
         lk_router_reply_no_cluster(router);
         return false;

@@ -170,7 +170,10 @@ static void pause_request(struct lk_http_stream *stream, bool pause)
 
 static const struct lk_route *route(struct lk_http_stream *stream)
 {
-    return harness_of(stream)->route;
+    const struct lk_route *found = harness_of(stream)->route;
+    if (found != NULL)
+        stream->info.route_cluster = found->action.cluster;
+    return found;
 }
 
 static void clear_route(struct lk_http_stream *stream)
@@ -184,6 +187,12 @@ static const void *route_config(struct lk_http_stream *stream, struct lk_str fil
     return harness_of(stream)->route_config;
 }
 
+static enum lk_filter_switch filter_switch(struct lk_http_stream *stream, struct lk_str filter_name)
+{
+    struct chain_harness *h = harness_of(stream);
+    return lk_str_eq(filter_name, h->switched_filter) ? h->switched_to : LK_FILTER_AS_CONFIGURED;
+}
+
 static const struct lk_http_sink sink = {
     .send_informational = send_informational,
     .send_headers = send_headers,
@@ -195,6 +204,7 @@ static const struct lk_http_sink sink = {
     .route = route,
     .clear_route = clear_route,
     .route_config = route_config,
+    .filter_switch = filter_switch,
 };
 
 /* --- life
@@ -272,6 +282,7 @@ void chain_set(struct chain_harness *h, const char *name, const char *value)
 void chain_request(struct chain_harness *h, bool end)
 {
     h->stream.request = &h->head;
+    h->config.route_switches = h->switched_filter.len > 0;
     lk_http_chain_start(&h->stream, &h->config, h->workers);
     lk_http_chain_request_headers(&h->stream, end);
 }

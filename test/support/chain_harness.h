@@ -30,9 +30,11 @@ struct chain_harness {
     void *workers[CHAIN_FILTERS_MAX + 1];
     struct lk_http_slot *origin; /* the slot of the terminal filter */
     const struct lk_route *route;
-    const void *route_config; /* what lk_http_route_config gives to every filter; NULL: nothing */
-    int pauses;               /* of the request, counted */
-    bool client_done;         /* the response ended, or the stream was reset */
+    const void *route_config;      /* what lk_http_route_config gives to every filter; NULL: nothing */
+    struct lk_str switched_filter; /* what the route says of one filter; empty: nothing */
+    enum lk_filter_switch switched_to;
+    int pauses;       /* of the request, counted */
+    bool client_done; /* the response ended, or the stream was reset */
     bool was_reset;
     enum lk_reset_reason reset_reason;
     unsigned local_status; /* of the last local reply; 0: none */

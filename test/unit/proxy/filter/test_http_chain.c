@@ -41,6 +41,36 @@ LK_TEST(http_chain, filter_that_is_not_interested_or_disabled_is_left_out)
     LK_CHECK_EQ_UINT(b.destroyed, 0);
 }
 
+LK_TEST(http_chain, route_switches_filters_on_and_off_but_not_the_terminal_one)
+{
+    static const struct {
+        const char *filter;
+        enum lk_filter_switch to;
+        const char *expected;
+    } cases[] = {
+        {"on", LK_FILTER_OFF, "origin: GET / end\nclient: 204 end\n"},
+        {"off", LK_FILTER_ON,
+         "a: request end\nb: request end\norigin: GET / end\nb: response 204 end\na: response 204 end\nclient: 204 "
+         "end\n"},
+        {"off", LK_FILTER_AS_CONFIGURED, "a: request end\norigin: GET / end\na: response 204 end\nclient: 204 end\n"},
+        {"test.origin", LK_FILTER_OFF, "a: request end\norigin: GET / end\na: response 204 end\nclient: 204 end\n"},
+    };
+    for (size_t i = 0; i < LK_ARRAY_LEN(cases); i++) {
+        struct script a = {.name = "a"}, b = {.name = "b"};
+        const struct lk_http_filter_entry entries[] = {
+            {.filter = &script_filter, .name = LK_STR("on"), .config = &a},
+            {.filter = &script_filter, .name = LK_STR("off"), .config = &b, .disabled = true},
+        };
+        struct chain_harness *h = chain_harness_new(entries, 2);
+        h->switched_filter = lk_str_from(cases[i].filter);
+        h->switched_to = cases[i].to;
+        chain_request(h, true);
+        chain_answer(h, 204, true);
+        CHAIN_EXPECT(h, cases[i].expected);
+        chain_harness_free(h);
+    }
+}
+
 LK_TEST(http_chain, informational_response_passes_before_the_answer_only)
 {
     struct script a = {.name = "a"};
