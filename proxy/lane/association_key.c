@@ -1,17 +1,25 @@
 /* Canonical forms of correlation ids, hashed. */
 #include "proxy/lane/association_key.h"
 
+#include "proxy/base/mem.h"
+
 #define TRACE_ID_MAX 32
 #define UUID_LEN 36
 #define UUID_TRACE_DIGIT 14
 
-/* Returns the slice of `out` that holds the canonical form. */
+/* Returns the slice of `out` that holds the canonical form. The bit that makes a letter small is set in every digit
+ * too, so it is set in eight bytes at a time. */
 static struct lk_str canonical_trace_id(struct lk_str id, char out[TRACE_ID_MAX])
 {
+    uint64_t words[TRACE_ID_MAX / sizeof(uint64_t)] = {0};
+
     while (id.len > 1 && id.ptr[0] == '0')
         id = lk_str_drop(id, 1);
-    for (size_t i = 0; i < id.len; i++)
-        out[i] = (char)lk_ascii_lower((unsigned char)id.ptr[i]);
+    if (id.len > 0)
+        memcpy(words, id.ptr, id.len);
+    for (size_t i = 0; i < LK_ARRAY_LEN(words); i++)
+        words[i] |= 0x2020202020202020u;
+    memcpy(out, words, TRACE_ID_MAX);
     return lk_str(out, id.len);
 }
 

@@ -19,8 +19,8 @@ enum lk_association_kind {
 };
 
 /*
- * The hash of an id in its canonical form. Trace ids: lower case, without leading zeros, since one hop writes 64 bits
- * and the next pads them to 128. A UUID in x-request-id: without the digit at index 14, in which Envoy keeps the trace
- * decision. Anything else: the bytes.
+ * The hash of an id in its canonical form. Trace ids (hexadecimal, as who parsed them saw to): lower case, without
+ * leading zeros, since one hop writes 64 bits and the next pads them to 128. A UUID in x-request-id: without the digit
+ * at index 14, in which Envoy keeps the trace decision. Anything else: the bytes.
  */
 struct lk_hash128 lk_association_key(const struct lk_hash_key *seed, enum lk_association_kind kind, struct lk_str id);
