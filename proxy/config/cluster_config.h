@@ -30,6 +30,10 @@ enum lk_health_status {
     LK_HEALTH_DEGRADED
 };
 
+struct lk_endpoint_check;      /* health_config.h */
+struct lk_health_check_config; /* the same */
+struct lk_outlier_config;      /* the same */
+
 struct lk_locality {
     struct lk_str region, zone, sub_zone;
 };
@@ -38,10 +42,11 @@ struct lk_endpoint {
     struct lk_addr addr; /* len 0: a name to resolve (STRICT_DNS, LOGICAL_DNS) */
     struct lk_str dns_name;
     uint16_t dns_port;
-    struct lk_str hostname;             /* for auto_host_rewrite */
-    uint32_t weight;                    /* >= 1 */
-    uint8_t health;                     /* enum lk_health_status from configuration */
-    const struct lk_metadata *metadata; /* NULL: none; shared between equal ones */
+    struct lk_str hostname;                /* for auto_host_rewrite */
+    uint32_t weight;                       /* >= 1 */
+    uint8_t health;                        /* enum lk_health_status from configuration */
+    const struct lk_metadata *metadata;    /* NULL: none; shared between equal ones */
+    const struct lk_endpoint_check *check; /* health_check_config; NULL: none */
 };
 
 struct lk_locality_endpoints {
@@ -103,6 +108,11 @@ struct lk_cluster_config {
     uint32_t buffer_limit;                  /* per_connection_buffer_limit_bytes, 1 MiB */
     const struct lk_circuit_limits *limits; /* two: DEFAULT, HIGH; shared where they are equal */
     uint32_t panic_percent;                 /* 50 */
+    /* health */
+    const struct lk_health_check_config *health_check; /* NULL: no active checks */
+    const struct lk_outlier_config *outlier;           /* NULL: no outlier detection */
+    bool ignore_new_hosts;        /* ignore_new_hosts_until_first_hc: not counted as members before their first check */
+    bool close_on_health_failure; /* close_connections_on_host_health_failure */
     /* DNS */
     enum lk_dns_lookup_family dns_family;
     uint32_t dns_refresh_ms;                          /* 5000 */

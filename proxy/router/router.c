@@ -8,6 +8,7 @@
 #include "proxy/router/router_request.h"
 #include "proxy/router/router_response.h"
 #include "proxy/stats/stat_names.h"
+#include "proxy/upstream/outlier.h"
 
 /* Body bytes kept so that another try can be made (design: Attempts). */
 #define RETAIN_MAX 65536u
@@ -36,9 +37,12 @@ static void on_timeout(struct lk_timer *timer)
 {
     struct lk_router *router = LK_CONTAINER_OF(timer, struct lk_router, timeout);
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_TIMEOUT);
-    if (router->attempt.wh != NULL)
-        lk_host_count(&router->attempt.wh->state->rq_timeout, 1);
     bool responding = router->responding;
+    if (router->attempt.wh != NULL) {
+        lk_host_count(&router->attempt.wh->state->rq_timeout, 1);
+        if (!responding)
+            lk_outlier_failed(router->view->cluster, router->attempt.wh->state, true);
+    }
     lk_router_settle(router);
     if (!responding) {
         lk_router_reply_timeout(router);
@@ -176,6 +180,7 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
     lk_loop_set_activity(router->loop, router->route->label);
     router->info->upstream.first_rx_us = lk_loop_now_us(router->loop);
     lk_router_touch_try(router);
+    lk_router_report_answer(router, headers);
     if (lk_router_retry_response(router, headers))
         return;
     lk_timer_clear(&router->per_try);

@@ -4,6 +4,8 @@
 #include "proxy/base/mem.h"
 #include "proxy/router/header_mutation.h"
 #include "proxy/stats/stat_names.h"
+#include "proxy/upstream/health_checker.h"
+#include "proxy/upstream/outlier.h"
 
 static uint64_t since_request_ms(const struct lk_router *router)
 {
@@ -67,6 +69,19 @@ void lk_router_count_host(struct lk_router *router, unsigned status)
     struct lk_worker_host *wh = router->attempt.wh;
     if (wh != NULL)
         lk_host_count(status >= 500 ? &wh->state->rq_error : &wh->state->rq_success, 1);
+}
+
+void lk_router_report_answer(struct lk_router *router, const struct lk_headers *headers)
+{
+    struct lk_worker_host *wh = router->attempt.wh;
+    struct lk_cluster *cluster = router->view->cluster;
+    if (wh == NULL)
+        return;
+    lk_outlier_answered(cluster, wh->state, lk_headers_status(headers));
+    if (lk_headers_maybe(headers, LK_HEADER_X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL) &&
+        cluster->config->health_check != NULL &&
+        lk_headers_find(headers, LK_HEADER_X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL) != NULL)
+        lk_health_fail_now(cluster, wh->state);
 }
 
 void lk_router_count_response(struct lk_router *router)

@@ -9,6 +9,8 @@ void lk_router_prepare_response(struct lk_router *router, struct lk_headers *hea
 void lk_router_charge_code(struct lk_router *router, unsigned status);
 /* One more answer from the host of the present try. */
 void lk_router_count_host(struct lk_router *router, unsigned status);
+/* What the host's answer says about its health. */
+void lk_router_report_answer(struct lk_router *router, const struct lk_headers *headers);
 /* The response is complete: its time. */
 void lk_router_count_response(struct lk_router *router);
 /* A try ended without a complete response. */

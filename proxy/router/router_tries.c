@@ -6,6 +6,7 @@
 #include "proxy/router/router_request.h"
 #include "proxy/router/router_response.h"
 #include "proxy/stats/stat_names.h"
+#include "proxy/upstream/outlier.h"
 
 /* Tries without any policy, after connections that turned out dead. */
 #define REPLAYS_MAX 4u
@@ -162,12 +163,22 @@ static bool try_again(struct lk_router *router, const struct lk_upstream_failure
     return false;
 }
 
+/* What outlier detection hears of it. A connection that turned out dead before the request reached anybody says nothing
+ * about the host; our own limits and endings neither. */
+static void report_failure(const struct lk_router *router, const struct lk_upstream_failure *failure)
+{
+    bool ours = failure->reason == LK_RESET_OVERFLOW || failure->reason == LK_RESET_LOCAL;
+    if (!ours && router->info->upstream.host != NULL && !may_replay(router, failure))
+        lk_outlier_failed(router->view->cluster, router->info->upstream.host->state, false);
+}
+
 void lk_router_on_failed(struct lk_upstream_request *attempt, const struct lk_upstream_failure *failure)
 {
     struct lk_router *router = attempt->owner;
     lk_timer_clear(&router->per_try);
     lk_timer_clear(&router->try_idle);
     lk_router_count_failure(router, failure);
+    report_failure(router, failure);
     if (router->responding) {
         lk_router_settle(router);
         lk_router_flag_reset(router->info, failure->reason);
@@ -188,8 +199,10 @@ static void give_up_try(struct lk_router *router, bool idle)
     lk_timer_clear(&router->per_try);
     lk_timer_clear(&router->try_idle);
     lk_stats_inc(stats_of(router), idle ? LK_CLUSTER_RQ_PER_TRY_IDLE_TIMEOUT : LK_CLUSTER_RQ_PER_TRY_TIMEOUT);
-    if (router->attempt.wh != NULL)
+    if (router->attempt.wh != NULL) {
         lk_host_count(&router->attempt.wh->state->rq_timeout, 1);
+        lk_outlier_failed(router->view->cluster, router->attempt.wh->state, true);
+    }
     struct lk_upstream_failure failure = {.reason = LK_RESET_LOCAL, .progress = LK_PROGRESS_UNKNOWN};
     lk_upstream_request_cancel(&router->attempt);
     if (try_again(router, &failure))

@@ -204,6 +204,31 @@
     X(FLUSH_ACTIVE, "upstream_flush_active", GAUGE)                                                                    \
     X(SPLICED, "splice_bytes_total", COUNTER) /* ours */
 
+/* prefix "cluster.<name>.health_check." */
+#define LK_HEALTH_STATS(X)                                                                                             \
+    X(ATTEMPT, "attempt", COUNTER)                                                                                     \
+    X(SUCCESS, "success", COUNTER)                                                                                     \
+    X(FAILURE, "failure", COUNTER)                                                                                     \
+    X(PASSIVE_FAILURE, "passive_failure", COUNTER)                                                                     \
+    X(NETWORK_FAILURE, "network_failure", COUNTER)                                                                     \
+    X(VERIFY_CLUSTER, "verify_cluster", COUNTER)                                                                       \
+    X(HEALTHY, "healthy", GAUGE)                                                                                       \
+    X(DEGRADED, "degraded", GAUGE)
+
+/* prefix "cluster.<name>.outlier_detection."; the detected and enforced ones in the order of enum lk_outlier_kind */
+#define LK_OUTLIER_STATS(X)                                                                                            \
+    X(ACTIVE, "ejections_active", GAUGE)                                                                               \
+    X(DETECTED_5XX, "ejections_detected_consecutive_5xx", COUNTER)                                                     \
+    X(DETECTED_GATEWAY, "ejections_detected_consecutive_gateway_failure", COUNTER)                                     \
+    X(DETECTED_LOCAL_ORIGIN, "ejections_detected_consecutive_local_origin_failure", COUNTER)                           \
+    X(ENFORCED_5XX, "ejections_enforced_consecutive_5xx", COUNTER)                                                     \
+    X(ENFORCED_GATEWAY, "ejections_enforced_consecutive_gateway_failure", COUNTER)                                     \
+    X(ENFORCED_LOCAL_ORIGIN, "ejections_enforced_consecutive_local_origin_failure", COUNTER)                           \
+    X(ENFORCED_TOTAL, "ejections_enforced_total", COUNTER)                                                             \
+    X(OVERFLOW, "ejections_overflow", COUNTER)                                                                         \
+    X(TOTAL, "ejections_total", COUNTER)                     /* Envoy's older name for 5xx alone */                    \
+    X(CONSECUTIVE_5XX, "ejections_consecutive_5xx", COUNTER) /* Envoy's older name of the detected */
+
 #define LK_STAT_ENUM_(block)
 #define LK_STAT_CLUSTER_(id, name, kind) LK_CLUSTER_##id,
 enum { LK_CLUSTER_STATS(LK_STAT_CLUSTER_) LK_CLUSTER_STAT_COUNT };
@@ -215,6 +240,10 @@ enum { LK_LISTENER_STATS(LK_STAT_LISTENER_) LK_LISTENER_STAT_COUNT };
 enum { LK_LISTENER_HTTP_STATS(LK_STAT_LISTENER_HTTP_) LK_LISTENER_HTTP_STAT_COUNT };
 #define LK_STAT_TCP_(id, name, kind) LK_TCP_##id,
 enum { LK_TCP_STATS(LK_STAT_TCP_) LK_TCP_STAT_COUNT };
+#define LK_STAT_HEALTH_(id, name, kind) LK_HEALTH_STAT_##id,
+enum { LK_HEALTH_STATS(LK_STAT_HEALTH_) LK_HEALTH_STAT_COUNT };
+#define LK_STAT_OUTLIER_(id, name, kind) LK_OUTLIER_STAT_##id,
+enum { LK_OUTLIER_STATS(LK_STAT_OUTLIER_) LK_OUTLIER_STAT_COUNT };
 #undef LK_STAT_ENUM_
 
 extern const struct lk_stat_block lk_cluster_stat_block;
@@ -222,3 +251,5 @@ extern const struct lk_stat_block lk_http_stat_block;
 extern const struct lk_stat_block lk_listener_stat_block;
 extern const struct lk_stat_block lk_listener_http_stat_block;
 extern const struct lk_stat_block lk_tcp_stat_block;
+extern const struct lk_stat_block lk_health_stat_block;
+extern const struct lk_stat_block lk_outlier_stat_block;

@@ -23,10 +23,11 @@ struct lk_clusters *lk_clusters_new(const struct lk_clusters_options *options)
     return clusters;
 }
 
-static void cluster_unref(struct lk_cluster *cluster)
+void lk_cluster_unref(struct lk_cluster *cluster)
 {
     if (!lk_ref_put(&cluster->ref))
         return;
+    lk_list_remove(&cluster->health_changed.node);
     if (cluster->hosts != NULL)
         lk_host_set_unref(cluster->hosts);
     size_t cursor = 0;
@@ -46,12 +47,12 @@ void lk_clusters_free(struct lk_clusters *clusters)
         for (size_t i = 0; i < clusters->loops[l].count; i++) {
             if (clusters->loops[l].views[i] == NULL)
                 continue;
-            cluster_unref(clusters->loops[l].views[i]->cluster);
+            lk_cluster_unref(clusters->loops[l].views[i]->cluster);
             lk_free(clusters->loops[l].views[i]);
         }
     }
     for (size_t i = 0; i < clusters->count; i++)
-        cluster_unref(clusters->all[i]);
+        lk_cluster_unref(clusters->all[i]);
     if (clusters->dns != NULL)
         lk_dns_free(clusters->dns);
     for (size_t i = 0; i < clusters->own_dns_count; i++)
@@ -85,6 +86,7 @@ bool lk_clusters_add(struct lk_clusters *clusters, struct lk_cluster_config *con
     lk_breaker_init(&cluster->breakers[0], &config->limits[0]);
     lk_breaker_init(&cluster->breakers[1], &config->limits[1]);
     lk_map_init(&cluster->states);
+    lk_cluster_health_init(cluster);
     clusters->all = lk_grow(clusters->all, &clusters->cap, clusters->count + 1, sizeof(struct lk_cluster *));
     clusters->all[clusters->count++] = cluster;
     lk_map_set(&clusters->by_name, config->name, cluster);
@@ -118,9 +120,15 @@ static void one_is_ready(struct lk_clusters *clusters)
     on_ready(clusters->ready_arg);
 }
 
-static void dns_first_answer(struct lk_cluster *cluster)
+static void cluster_checked(struct lk_cluster *cluster)
 {
     one_is_ready(cluster->clusters);
+}
+
+/* The hosts are known; they are used once each of them has been checked. */
+static void cluster_discovered(struct lk_cluster *cluster)
+{
+    lk_cluster_health_when_checked(cluster, cluster_checked);
 }
 
 static bool needs_dns(const struct lk_cluster *cluster)
@@ -151,16 +159,19 @@ static struct lk_dns *dns_of(struct lk_clusters *clusters, const struct lk_clust
 
 static bool start_cluster(struct lk_clusters *clusters, struct lk_cluster *cluster, struct lk_error *error)
 {
+    lk_cluster_health_start(cluster);
     if (needs_dns(cluster)) {
         struct lk_dns *dns = dns_of(clusters, cluster->config, error);
         if (dns == NULL)
             return false;
         clusters->waiting++;
-        return lk_cluster_dns_start(cluster, dns, dns_first_answer, error);
+        return lk_cluster_dns_start(cluster, dns, cluster_discovered, error);
     }
     if (cluster->config->type == LK_CLUSTER_STATIC && cluster->config->endpoints != NULL) {
         struct lk_endpoints *endpoints = (struct lk_endpoints *)cluster->config->endpoints;
+        clusters->waiting++;
         lk_cluster_set_hosts(cluster, lk_host_set_from_endpoints(cluster, endpoints));
+        cluster_discovered(cluster);
     }
     return true;
 }
@@ -180,8 +191,10 @@ bool lk_clusters_start(struct lk_clusters *clusters, void (*on_ready)(void *arg)
 
 void lk_clusters_stop(struct lk_clusters *clusters)
 {
-    for (size_t i = 0; i < clusters->count; i++)
+    for (size_t i = 0; i < clusters->count; i++) {
         lk_cluster_dns_stop(clusters->all[i]);
+        lk_cluster_health_stop(clusters->all[i]);
+    }
 }
 
 /* --- hosts -------------------------------------------------------------------------------------------------------- */
@@ -238,6 +251,7 @@ struct lk_host *lk_host_from_endpoint(struct lk_host_state *state, struct lk_end
     host->locality_index = (uint16_t)locality;
     host->locality_weight = group->weight;
     host->health = endpoint->health;
+    host->check = endpoint->check;
     const struct lk_str path[] = {LK_STR_INIT("canary")};
     const struct lk_value *canary = lk_metadata_get(endpoint->metadata, LK_STR("envoy.lb"), path, 1);
     host->canary = canary != NULL && canary->kind == LK_VALUE_BOOL && canary->boolean;
@@ -254,18 +268,21 @@ struct lk_host_set *lk_cluster_hosts(struct lk_cluster *cluster)
     return set;
 }
 
-static void count_membership(struct lk_cluster *cluster, const struct lk_host_set *set)
+void lk_cluster_count_membership(struct lk_cluster *cluster, const struct lk_host_set *set)
 {
     uint64_t healthy = 0;
     uint64_t degraded = 0;
+    uint64_t excluded = 0;
     for (size_t i = 0; i < set->count; i++) {
         enum lk_availability availability = lk_host_availability(set->hosts[i]);
         healthy += availability == LK_HOST_HEALTHY;
         degraded += availability == LK_HOST_DEGRADED;
+        excluded += lk_host_excluded(set->hosts[i]);
     }
     lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_TOTAL, set->count);
     lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_HEALTHY, healthy);
     lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_DEGRADED, degraded);
+    lk_stats_set(cluster->stats, LK_CLUSTER_MEMBERSHIP_EXCLUDED, excluded);
 }
 
 struct hosts_update {
@@ -283,7 +300,7 @@ static void apply_update(struct lk_work *work)
     if (view != NULL && update->set->version > view->version)
         lk_cluster_view_set_hosts(view, update->set);
     lk_host_set_unref(update->set);
-    cluster_unref(update->cluster);
+    lk_cluster_unref(update->cluster);
     lk_free(update);
 }
 
@@ -311,6 +328,7 @@ static void prune_states(struct lk_cluster *cluster, const struct lk_host_set *s
 void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
 {
     struct lk_clusters *clusters = cluster->clusters;
+    lk_cluster_health_set_hosts(cluster, set);
     pthread_mutex_lock(&clusters->lock);
     struct lk_host_set *old = cluster->hosts;
     cluster->hosts = set;
@@ -319,7 +337,7 @@ void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
     if (old != NULL)
         lk_host_set_unref(old);
     prune_states(cluster, set);
-    count_membership(cluster, set);
+    lk_cluster_count_membership(cluster, set);
     if (old != NULL || cluster->config->type != LK_CLUSTER_STATIC) /* a count takes memory that an idle cluster saves */
         lk_stats_inc(cluster->stats, LK_CLUSTER_MEMBERSHIP_CHANGE);
     if (!views_exist)

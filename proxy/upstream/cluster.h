@@ -29,13 +29,16 @@ struct lk_cluster {
     struct lk_ref ref;
     struct lk_cluster_config *config;
     struct lk_clusters *clusters;
-    struct lk_stats_scope *stats;  /* lk_cluster_stat_block */
-    unsigned index;                /* of the views on each loop */
-    struct lk_breaker breakers[2]; /* by routing priority DEFAULT, HIGH */
-    struct lk_host_set *hosts;     /* current; under lk_clusters.lock */
-    struct lk_map states;          /* main thread: address -> struct lk_host_state, strict identity */
-    void *discovery;               /* main thread: cluster_dns state */
-    bool viewed;                   /* some loop has a view; under lk_clusters.lock */
+    struct lk_stats_scope *stats;      /* lk_cluster_stat_block */
+    unsigned index;                    /* of the views on each loop */
+    struct lk_breaker breakers[2];     /* by routing priority DEFAULT, HIGH */
+    struct lk_host_set *hosts;         /* current; under lk_clusters.lock */
+    struct lk_map states;              /* main thread: address -> struct lk_host_state, strict identity */
+    void *discovery;                   /* main thread: cluster_dns state */
+    struct lk_health_checker *checker; /* main thread; NULL: hosts are not checked */
+    struct lk_outlier *outlier;        /* main thread; NULL: no outlier detection */
+    struct lk_deferred health_changed; /* main thread: tells all loops, once for all changes of a turn */
+    bool viewed;                       /* some loop has a view; under lk_clusters.lock */
     /* Grows when the health of a host changes; host views of an older one are built again before the next pick. */
     _Atomic uint64_t health_epoch;
 };

@@ -28,3 +28,23 @@ void lk_cluster_view_set_hosts(struct lk_cluster_view *view, struct lk_host_set 
 struct lk_host *lk_host_from_endpoint(struct lk_host_state *state, struct lk_endpoints *endpoints, size_t locality,
                                       size_t index);
 void lk_cluster_config_unref(struct lk_cluster_config *config);
+void lk_cluster_unref(struct lk_cluster *cluster);
+/* Main thread: the gauges of how many members there are and how many of them are fit. */
+void lk_cluster_count_membership(struct lk_cluster *cluster, const struct lk_host_set *set);
+
+/* --- health_cluster.c: the main thread's side of health ------------------------------------------------------------
+ */
+
+void lk_cluster_health_init(struct lk_cluster *cluster);
+/* Makes what the configuration asks for, before the first hosts are set. */
+void lk_cluster_health_start(struct lk_cluster *cluster);
+void lk_cluster_health_stop(struct lk_cluster *cluster);
+/* These are about to be the cluster's hosts. */
+void lk_cluster_health_set_hosts(struct lk_cluster *cluster, const struct lk_host_set *set);
+/* The first hosts are set: on_checked(cluster) once each of them has been checked, at once when none is. */
+void lk_cluster_health_when_checked(struct lk_cluster *cluster, void (*on_checked)(struct lk_cluster *cluster));
+/* Flags of a host changed: at the end of this turn all loops and the gauges are told. */
+void lk_cluster_health_changed(struct lk_cluster *cluster);
+/* An active check says that the host is dead: on every loop its pooled connections are not used again, or are closed
+ * at once if the cluster is configured so. */
+void lk_cluster_drop_connections(struct lk_cluster *cluster, struct lk_host_state *state);

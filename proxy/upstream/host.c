@@ -3,6 +3,8 @@
 
 #include "proxy/base/mem.h"
 
+#include <string.h>
+
 struct lk_host_state *lk_host_state_new(const struct lk_addr *addr)
 {
     struct lk_host_state *state;
@@ -54,12 +56,25 @@ void lk_host_unref(struct lk_host *host)
     lk_free(host);
 }
 
+bool lk_host_flags_set(struct lk_host_state *state, uint32_t flags)
+{
+    return (atomic_fetch_or_explicit(&state->flags, flags, memory_order_relaxed) & flags) != flags;
+}
+
+bool lk_host_flags_clear(struct lk_host_state *state, uint32_t flags)
+{
+    return (atomic_fetch_and_explicit(&state->flags, ~flags, memory_order_relaxed) & flags) != 0;
+}
+
 enum lk_availability lk_host_availability(const struct lk_host *host)
 {
+    uint32_t flags = lk_host_flags(host->state);
+    if ((flags & (LK_HOST_FAILED_CHECK | LK_HOST_EJECTED)) != 0)
+        return LK_HOST_UNAVAILABLE;
     switch ((enum lk_health_status)host->health) {
     case LK_HEALTH_UNKNOWN:
     case LK_HEALTH_HEALTHY:
-        return LK_HOST_HEALTHY;
+        return (flags & LK_HOST_DEGRADED_CHECK) != 0 ? LK_HOST_DEGRADED : LK_HOST_HEALTHY;
     case LK_HEALTH_DEGRADED:
         return LK_HOST_DEGRADED;
     case LK_HEALTH_UNHEALTHY:
@@ -68,4 +83,32 @@ enum lk_availability lk_host_availability(const struct lk_host *host)
         break;
     }
     return LK_HOST_UNAVAILABLE;
+}
+
+struct lk_str lk_host_flags_text(const struct lk_host *host, char buf[LK_HOST_FLAGS_TEXT_MAX])
+{
+    uint32_t flags = lk_host_flags(host->state);
+    bool failed = host->health == LK_HEALTH_UNHEALTHY || host->health == LK_HEALTH_TIMEOUT;
+    /* in Envoy's order */
+    const struct {
+        bool set;
+        const char *text;
+    } all[] = {
+        {(flags & LK_HOST_FAILED_CHECK) != 0, "/failed_active_hc"},
+        {(flags & LK_HOST_EJECTED) != 0, "/failed_outlier_check"},
+        {failed, "/failed_eds_health"},
+        {(flags & LK_HOST_DEGRADED_CHECK) != 0, "/degraded_active_hc"},
+        {host->health == LK_HEALTH_DEGRADED, "/degraded_eds_health"},
+        {(flags & LK_HOST_PENDING_CHECK) != 0, "/pending_active_hc"},
+        {(flags & LK_HOST_EXCLUDED) != 0, "/excluded_via_immediate_hc_fail"},
+        {(flags & LK_HOST_CHECK_TIMEOUT) != 0, "/active_hc_timeout"},
+        {host->health == LK_HEALTH_DRAINING, "/eds_status_draining"},
+    };
+    size_t len = 0;
+    for (size_t i = 0; i < LK_ARRAY_LEN(all); i++) {
+        size_t more = all[i].set ? strlen(all[i].text) : 0;
+        memcpy(buf + len, all[i].text, more);
+        len += more;
+    }
+    return len > 0 ? lk_str(buf, len) : LK_STR("healthy");
 }

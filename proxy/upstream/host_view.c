@@ -36,6 +36,12 @@ static uint32_t percent_of(uint32_t part, uint32_t whole, uint32_t factor)
     return percent > 100 ? 100 : (uint32_t)percent;
 }
 
+/* How many hosts the healthy ones are a share of. */
+static uint32_t counted(const struct lk_view_priority *priority)
+{
+    return priority->all.count - priority->excluded;
+}
+
 /* Fills loads with shares of 100 over the priorities; *left is what is still to give, *first the first that takes any.
  */
 static void give_load(uint32_t *share, uint32_t health, uint32_t normalized, uint32_t *left, uint32_t **first)
@@ -75,7 +81,7 @@ static bool find_panic(struct lk_host_view *view, uint32_t panic_percent)
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
         uint64_t usable = priority->healthy.count + priority->degraded.count;
-        uint64_t all = priority->all.count;
+        uint64_t all = counted(priority);
         priority->panic = all == 0 ? panic_percent > 0 : 100 * usable < panic_percent * all;
         everywhere &= priority->panic;
     }
@@ -88,8 +94,8 @@ static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
     uint32_t factor = view->set->overprovisioning_factor;
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
-        sum += percent_of(priority->healthy.count, priority->all.count, factor);
-        sum += percent_of(priority->degraded.count, priority->all.count, factor);
+        sum += percent_of(priority->healthy.count, counted(priority), factor);
+        sum += percent_of(priority->degraded.count, counted(priority), factor);
     }
     uint32_t normalized = sum > 100 ? 100 : sum;
     if (normalized < 100 && find_panic(view, panic_percent)) {
@@ -102,13 +108,13 @@ static void spread_load(struct lk_host_view *view, uint32_t panic_percent)
     uint32_t *first = NULL;
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
-        give_load(&priority->load, percent_of(priority->healthy.count, priority->all.count, factor), normalized, &left,
+        give_load(&priority->load, percent_of(priority->healthy.count, counted(priority), factor), normalized, &left,
                   &first);
     }
     for (uint32_t p = 0; p < view->priority_count; p++) {
         struct lk_view_priority *priority = &view->priorities[p];
-        give_load(&priority->degraded_load, percent_of(priority->degraded.count, priority->all.count, factor),
-                  normalized, &left, &first);
+        give_load(&priority->degraded_load, percent_of(priority->degraded.count, counted(priority), factor), normalized,
+                  &left, &first);
     }
     LK_ASSERT(first != NULL); /* normalized > 0: some priority is fit */
     *first += left;           /* what rounding left over */
@@ -148,6 +154,7 @@ struct lk_host_view *lk_host_view_new(struct lk_host_set *set, uint32_t panic_pe
         struct lk_view_priority *priority = &view->priorities[host->priority];
         view->slots[i].host = host;
         group_add(&priority->all, &view->slots[i]);
+        priority->excluded += lk_host_excluded(host);
         enum lk_availability availability = lk_host_availability(host);
         if (availability == LK_HOST_HEALTHY)
             group_add(&priority->healthy, &view->slots[i]);

@@ -32,6 +32,7 @@ struct lk_view_group {
 
 struct lk_view_priority {
     struct lk_view_group healthy, degraded, all;
+    uint32_t excluded;      /* of all: not counted when the share of healthy ones is asked for */
     uint32_t load;          /* percent of picks for healthy hosts of this priority */
     uint32_t degraded_load; /* percent of picks for degraded ones */
     bool panic;

@@ -8,6 +8,7 @@
 #include "proxy/io/sockopt.h"
 #include "proxy/io/tcp_acked.h"
 #include "proxy/upstream/idle_learner.h"
+#include "proxy/upstream/outlier.h"
 #include "proxy/upstream/pool_internal.h"
 #include "proxy/upstream/upstream_socket.h"
 
@@ -324,6 +325,7 @@ static void on_connected(struct lk_conn *conn)
     if (!lk_local_addr(conn->fd, &uc->local))
         uc->local.len = 0;
     uc->created_us = lk_loop_now_us(conn->loop);
+    lk_outlier_connected(wh->view->cluster, wh->state, false);
     lk_pool_go_idle(uc);
     lk_pool_serve_waiters(wh);
     if (wh->retired && uc->state == LK_UC_IDLE)
@@ -347,20 +349,6 @@ static const struct lk_conn_ops conn_ops = {
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
 
-static struct lk_codec *new_codec(struct lk_upstream_conn *uc)
-{
-    const struct lk_cluster_config *config = uc->wh->view->config;
-    struct lk_h1_options options = {
-        .max_headers_kb = config->max_response_headers_kb > 0 ? config->max_response_headers_kb : 80,
-        .max_headers_count = config->max_headers_count > 0 ? config->max_headers_count : 100,
-        .accept_http10 = true,
-        .enable_trailers = config->enable_trailers,
-        .proper_case_words = config->proper_case_words,
-    };
-    lk_conn_expect_head(&uc->conn, (size_t)options.max_headers_kb * 1024);
-    return lk_h1_client_new(&options, &uc->conn.out, &codec_callbacks, uc);
-}
-
 /* NULL: the connect failed at once; *text says why. */
 struct lk_upstream_conn *lk_pool_open_conn(struct lk_worker_host *wh, uint8_t priority, struct lk_error *error)
 {
@@ -381,7 +369,7 @@ struct lk_upstream_conn *lk_pool_open_conn(struct lk_worker_host *wh, uint8_t pr
         return NULL;
     }
     uc->conn.high_watermark = wh->view->config->buffer_limit;
-    uc->codec = new_codec(uc);
+    uc->codec = lk_upstream_h1_codec(wh->view->config, &uc->conn, &codec_callbacks, uc);
     enter_list(uc, LK_UC_CONNECTING);
     lk_timer_set(wh->view->loop, &uc->timer, wh->view->config->connect_timeout_ms);
     return uc;

@@ -2,6 +2,7 @@
 #include "proxy/upstream/upstream_socket.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/http/h1_codec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,19 +20,38 @@ static const struct lk_addr *source_for(const struct lk_bind_config *bind, const
     return NULL;
 }
 
-bool lk_upstream_open(struct lk_conn *conn, struct lk_worker_host *wh, const struct lk_conn_ops *ops, void *owner,
-                      struct lk_error *error)
+bool lk_upstream_connect(struct lk_conn *conn, struct lk_loop *loop, const struct lk_cluster_config *config,
+                         const struct lk_addr *addr, const struct lk_conn_ops *ops, void *owner, struct lk_error *error)
 {
-    const struct lk_cluster_config *config = wh->view->config;
     struct lk_connect_options options = {
-        .source = source_for(&config->bind, &wh->state->addr),
+        .source = source_for(&config->bind, addr),
         .freebind = config->bind.freebind,
         .keepalive = config->keepalive.set,
         .keepalive_time = config->keepalive.time_s,
         .keepalive_interval = config->keepalive.interval_s,
         .keepalive_probes = config->keepalive.probes,
     };
-    return lk_conn_connect(conn, wh->view->loop, &wh->state->addr, &options, ops, owner, error);
+    return lk_conn_connect(conn, loop, addr, &options, ops, owner, error);
+}
+
+bool lk_upstream_open(struct lk_conn *conn, struct lk_worker_host *wh, const struct lk_conn_ops *ops, void *owner,
+                      struct lk_error *error)
+{
+    return lk_upstream_connect(conn, wh->view->loop, wh->view->config, &wh->state->addr, ops, owner, error);
+}
+
+struct lk_codec *lk_upstream_h1_codec(const struct lk_cluster_config *config, struct lk_conn *conn,
+                                      const struct lk_codec_callbacks *callbacks, void *owner)
+{
+    struct lk_h1_options options = {
+        .max_headers_kb = config->max_response_headers_kb > 0 ? config->max_response_headers_kb : 80,
+        .max_headers_count = config->max_headers_count > 0 ? config->max_headers_count : 100,
+        .accept_http10 = true,
+        .enable_trailers = config->enable_trailers,
+        .proper_case_words = config->proper_case_words,
+    };
+    lk_conn_expect_head(conn, (size_t)options.max_headers_kb * 1024);
+    return lk_h1_client_new(&options, &conn->out, callbacks, owner);
 }
 
 void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority)

@@ -1,6 +1,7 @@
 /* One unpooled TCP connection to a host, for tcp_proxy. Runs on the owning loop. */
 #include "proxy/base/mem.h"
 #include "proxy/io/sockopt.h"
+#include "proxy/upstream/outlier.h"
 #include "proxy/upstream/pool.h"
 #include "proxy/upstream/upstream_socket.h"
 
@@ -15,6 +16,7 @@ static void fail(struct lk_upstream_tcp *tcp, enum lk_reset_reason reason)
     void *owner = tcp->owner;
     lk_timer_clear(&tcp->timer);
     tcp->counted = false;
+    lk_outlier_failed(tcp->wh->view->cluster, tcp->wh->state, reason == LK_RESET_CONNECTION_TIMEOUT);
     lk_upstream_count_close(tcp->wh, 0, &tcp->conn, tcp->created_us, false, reason == LK_RESET_CONNECTION_TIMEOUT,
                             false);
     on_failed(owner, reason, text);
@@ -25,6 +27,7 @@ static void on_connected(struct lk_conn *conn)
     struct lk_upstream_tcp *tcp = conn->owner;
     lk_timer_clear(&tcp->timer);
     tcp->connected = true;
+    lk_outlier_connected(tcp->wh->view->cluster, tcp->wh->state, true);
     lk_stats_record(tcp->wh->view->stats, LK_CLUSTER_CX_CONNECT_MS,
                     (lk_loop_now_us(conn->loop) - tcp->created_us) / 1000);
     if (!lk_local_addr(conn->fd, &tcp->local))
@@ -87,6 +90,7 @@ bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host 
     tcp->counted = true;
     if (!lk_upstream_open(&tcp->conn, wh, &connecting_ops, tcp, &error)) {
         tcp->counted = false;
+        lk_outlier_failed(wh->view->cluster, wh->state, false);
         lk_upstream_count_close(wh, 0, &tcp->conn, tcp->created_us, false, false, false);
         *reason = LK_RESET_CONNECTION_FAILURE;
         return false;

@@ -81,6 +81,13 @@ static struct lk_endpoints *assignment(struct upstream_fixture *f, const unsigne
     return all;
 }
 
+static void on_ready(void *arg)
+{
+    struct upstream_fixture *f = arg;
+    LK_CHECK(!f->ready);
+    f->ready = true;
+}
+
 void upstream_start(struct upstream_fixture *f)
 {
     struct lk_clusters_options options = {.stats = f->stats, .main_loop = f->loop, .loops = f->loops, .loop_count = 1};
@@ -98,7 +105,7 @@ void upstream_start(struct upstream_fixture *f)
     f->clusters = lk_clusters_new(&options);
     LK_CHECK(lk_clusters_add(f->clusters, &f->config, &errors));
     lk_errors_fini(&errors);
-    LK_CHECK(lk_clusters_start(f->clusters, NULL, NULL, &error));
+    LK_CHECK(lk_clusters_start(f->clusters, on_ready, f, &error));
     f->view = lk_cluster_view_get(f->clusters, f->loop, LK_STR("upstream"));
     f->cluster = f->view->cluster;
 }

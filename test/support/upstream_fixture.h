@@ -25,6 +25,7 @@ struct upstream_fixture {
     int listeners[UPSTREAM_HOSTS_MAX]; /* -1: closed, so that connects are refused */
     struct lk_addr addrs[UPSTREAM_HOSTS_MAX];
     int fds_before;
+    bool ready; /* the cluster can be used */
 };
 
 /* A STATIC cluster "upstream", round robin, limits of 1024, with listening sockets for `hosts` hosts. */

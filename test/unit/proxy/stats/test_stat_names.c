@@ -17,6 +17,8 @@ LK_TEST(stat_names, names_of_a_block_are_unique)
     check_block(&lk_http_stat_block, LK_HTTP_STAT_COUNT);
     check_block(&lk_listener_stat_block, LK_LISTENER_STAT_COUNT);
     check_block(&lk_tcp_stat_block, LK_TCP_STAT_COUNT);
+    check_block(&lk_health_stat_block, LK_HEALTH_STAT_COUNT);
+    check_block(&lk_outlier_stat_block, LK_OUTLIER_STAT_COUNT);
 }
 
 LK_TEST(stat_names, indices_name_their_stats)
