@@ -42,23 +42,6 @@ static uint64_t stat_value(const struct lk_host *host, const struct host_stat *s
 /* --- text ------------------------------------------------------------------------------------------------------------
  */
 
-static const char *health_flags(const struct lk_host *host)
-{
-    switch ((enum lk_health_status)host->health) {
-    case LK_HEALTH_UNHEALTHY:
-    case LK_HEALTH_TIMEOUT:
-        return "/failed_eds_health";
-    case LK_HEALTH_DRAINING:
-        return "/eds_status_draining";
-    case LK_HEALTH_DEGRADED:
-        return "/degraded_eds_health";
-    case LK_HEALTH_UNKNOWN:
-    case LK_HEALTH_HEALTHY:
-        break;
-    }
-    return "healthy";
-}
-
 static void put_str(struct lk_admin_request *request, struct lk_str start, const char *key, struct lk_str value)
 {
     lk_admin_put(request, start);
@@ -78,6 +61,7 @@ static void host_text(struct lk_admin_request *request, struct lk_str cluster, c
     static const struct lk_locality nowhere;
     const struct lk_locality *locality = host->locality ? host->locality : &nowhere;
     char text[LK_ADDR_TEXT_MAX];
+    char flags[LK_HOST_FLAGS_TEXT_MAX];
     struct lk_arena scratch;
     struct lk_str start;
 
@@ -87,14 +71,14 @@ static void host_text(struct lk_admin_request *request, struct lk_str cluster, c
     for (size_t i = 0; i < LK_ARRAY_LEN(by_name); i++)
         put_number(request, start, by_name[i].name, stat_value(host, &by_name[i]));
     put_str(request, start, "hostname", host->hostname);
-    put_str(request, start, "health_flags", lk_str_from(health_flags(host)));
+    put_str(request, start, "health_flags", lk_host_flags_text(host, flags));
     put_number(request, start, "weight", host->weight);
     put_str(request, start, "region", locality->region);
     put_str(request, start, "zone", locality->zone);
     put_str(request, start, "sub_zone", locality->sub_zone);
     put_str(request, start, "canary", host->canary ? LK_STR("true") : LK_STR("false"));
     put_number(request, start, "priority", host->priority);
-    /* no outlier detection has judged it */
+    /* detection by success rates is not built */
     put_str(request, start, "success_rate", LK_STR("-1"));
     put_str(request, start, "local_origin_success_rate", LK_STR("-1"));
     lk_arena_reset(&scratch);
@@ -116,6 +100,19 @@ static void limits_text(struct lk_admin_request *request, struct lk_str start, c
     }
 }
 
+/* In Envoy's order, between the name and the limits. No success rates are kept, which is -1. */
+static void outlier_text(struct lk_admin_request *request, struct lk_str start)
+{
+    static const char *const names[] = {"success_rate_average", "success_rate_ejection_threshold",
+                                        "local_origin_success_rate_average",
+                                        "local_origin_success_rate_ejection_threshold"};
+
+    for (size_t i = 0; i < LK_ARRAY_LEN(names); i++) {
+        lk_admin_put(request, start);
+        lk_admin_printf(request, "outlier::%s::-1\n", names[i]);
+    }
+}
+
 static void cluster_text(struct lk_admin_request *request, struct lk_cluster *cluster)
 {
     struct lk_host_set *hosts = lk_cluster_hosts(cluster);
@@ -127,6 +124,8 @@ static void cluster_text(struct lk_admin_request *request, struct lk_cluster *cl
     put_str(request, start, "observability_name", cluster->config->stat_name);
     limits_text(request, start, "default_priority", &cluster->breakers[0]);
     limits_text(request, start, "high_priority", &cluster->breakers[1]);
+    if (cluster->outlier)
+        outlier_text(request, start);
     put_str(request, start, "added_via_api", LK_STR("false"));
     for (size_t i = 0; hosts && i < hosts->count; i++)
         host_text(request, start, hosts->hosts[i]);
@@ -179,14 +178,34 @@ static void set_str(json_t *object, const char *key, struct lk_str value)
         json_object_set_new(object, key, lk_admin_str_json(value));
 }
 
+/* envoy.admin.v3.HostHealthStatus */
+static json_t *health_json(const struct lk_host *host)
+{
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } names[] = {
+        {LK_HOST_FAILED_CHECK, "failed_active_health_check"},     {LK_HOST_EJECTED, "failed_outlier_check"},
+        {LK_HOST_DEGRADED_CHECK, "failed_active_degraded_check"}, {LK_HOST_PENDING_CHECK, "pending_active_hc"},
+        {LK_HOST_EXCLUDED, "excluded_via_immediate_hc_fail"},     {LK_HOST_CHECK_TIMEOUT, "active_hc_timeout"},
+    };
+    json_t *status = json_pack("{s:s}", "eds_health_status", eds_health(host));
+    uint32_t flags = lk_host_flags(host->state);
+
+    for (size_t i = 0; i < LK_ARRAY_LEN(names); i++)
+        if ((flags & names[i].flag) != 0)
+            json_object_set_new(status, names[i].name, json_true());
+    return status;
+}
+
 static json_t *host_json(const struct lk_host *host)
 {
     json_t *stats = json_array(), *locality = json_object(), *status;
 
     add_stats(stats, host, false);
     add_stats(stats, host, true);
-    status = json_pack("{s:o,s:o,s:{s:s},s:i}", "address", lk_admin_address_json(&host->state->addr), "stats", stats,
-                       "health_status", "eds_health_status", eds_health(host), "weight", (int)host->weight);
+    status = json_pack("{s:o,s:o,s:o,s:i}", "address", lk_admin_address_json(&host->state->addr), "stats", stats,
+                       "health_status", health_json(host), "weight", (int)host->weight);
     set_str(status, "hostname", host->hostname);
     if (host->priority > 0)
         json_object_set_new(status, "priority", json_integer(host->priority));
