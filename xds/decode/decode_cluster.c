@@ -219,6 +219,7 @@ struct lk_cluster_config *lk_decode_cluster(struct lk_decoder *decoder, const En
     lk_decode_cluster_lb(decoder, in, out);
     lk_decode_cluster_dns(decoder, in, out);
     lk_decode_cluster_http(decoder, in, out);
+    lk_decode_cluster_health(decoder, in, out);
     original_dst(decoder, in, out);
     out->metadata = lk_decode_metadata(decoder, in->metadata);
     endpoints(decoder, in, out);

@@ -126,6 +126,7 @@ static void common(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3_
     if (in != NULL) {
         percent = lk_decode_percent(decoder, "common_lb_config.healthy_panic_threshold", in->healthy_panic_threshold,
                                     PANIC_DEFAULT);
+        out->ignore_new_hosts = in->ignore_new_hosts_until_first_hc;
     }
     out->panic_percent = percent >= 0 && percent <= 100 ? (uint32_t)(percent + 0.5) : PANIC_DEFAULT;
 }

@@ -2,11 +2,33 @@
 #include "xds/decode/decode_cluster.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/config/health_config.h"
 #include "xds/decode/decode_common.h"
+#include "xds/decode/decode_matcher.h"
 #include "xds/decode/decode_metadata.h"
 
 #define OVERPROVISIONING_DEFAULT 140
 #define PRIORITY_MAX 128
+
+/* How the endpoint is checked, where that differs from its cluster's way. */
+static const struct lk_endpoint_check *
+endpoint_check(struct lk_decoder *decoder, const Envoy__Config__Endpoint__V3__Endpoint__HealthCheckConfig *in)
+{
+    struct lk_decoded_address address;
+
+    if (in == NULL)
+        return NULL;
+    struct lk_endpoint_check *out = lk_arena_zalloc(decoder->arena, sizeof(*out));
+    size_t mark = lk_errors_push(decoder->errors, "health_check_config");
+
+    out->port = (uint16_t)lk_decode_range(decoder, "port_value", in->port_value, 0, 65535);
+    out->hostname = lk_decode_header_text(decoder, "hostname", in->hostname);
+    out->disabled = in->disable_active_health_check;
+    if (in->address != NULL && lk_decode_address(decoder, "address", in->address, LK_ADDRESS_IP, &address))
+        out->addr = address.addr;
+    lk_errors_pop(decoder->errors, mark);
+    return out;
+}
 
 static void endpoint(struct lk_decoder *decoder, const Envoy__Config__Endpoint__V3__LbEndpoint *in, bool names,
                      struct lk_endpoint *out)
@@ -35,6 +57,7 @@ static void endpoint(struct lk_decoder *decoder, const Envoy__Config__Endpoint__
         out->dns_port = address.port;
     }
     out->hostname = lk_decode_str(decoder, inner->hostname);
+    out->check = endpoint_check(decoder, inner->health_check_config);
     lk_errors_pop(decoder->errors, mark);
 }
 
