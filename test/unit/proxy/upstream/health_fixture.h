@@ -55,7 +55,7 @@ static inline uint32_t health_flags(struct health *h, size_t i)
 
 static inline uint64_t health_stat(struct health *h, const char *name)
 {
-    char full[128];
+    char full[256];
     uint64_t value = 0;
     snprintf(full, sizeof(full), "cluster.upstream.%s", name);
     LK_CHECK_MSG(lk_stats_find(h->f->stats, lk_str_from(full), &value), "no stat %s", full);
