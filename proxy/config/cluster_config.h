@@ -41,9 +41,9 @@ struct lk_locality {
 struct lk_endpoint {
     struct lk_addr addr; /* len 0: a name to resolve (STRICT_DNS, LOGICAL_DNS) */
     struct lk_str dns_name;
+    struct lk_str hostname; /* for auto_host_rewrite */
+    uint32_t weight;        /* >= 1 */
     uint16_t dns_port;
-    struct lk_str hostname;                /* for auto_host_rewrite */
-    uint32_t weight;                       /* >= 1 */
     uint8_t health;                        /* enum lk_health_status from configuration */
     const struct lk_metadata *metadata;    /* NULL: none; shared between equal ones */
     const struct lk_endpoint_check *check; /* health_check_config; NULL: none */
@@ -111,8 +111,6 @@ struct lk_cluster_config {
     /* health */
     const struct lk_health_check_config *health_check; /* NULL: no active checks */
     const struct lk_outlier_config *outlier;           /* NULL: no outlier detection */
-    bool ignore_new_hosts;        /* ignore_new_hosts_until_first_hc: not counted as members before their first check */
-    bool close_on_health_failure; /* close_connections_on_host_health_failure */
     /* DNS */
     enum lk_dns_lookup_family dns_family;
     uint32_t dns_refresh_ms;                          /* 5000 */
@@ -122,6 +120,9 @@ struct lk_cluster_config {
     const struct lk_addr *dns_resolvers;
     size_t dns_resolver_count;
     bool dns_use_tcp, dns_no_search;
+    /* health again: these take the room that alignment leaves */
+    bool ignore_new_hosts;        /* ignore_new_hosts_until_first_hc: not counted as members before their first check */
+    bool close_on_health_failure; /* close_connections_on_host_health_failure */
     /* ORIGINAL_DST */
     struct lk_str original_dst_header; /* use_http_header: name, lower case; empty: not used */
     bool original_dst_use_header;

@@ -115,8 +115,9 @@ static enum lk_check_result judge(struct http_probe *probe)
     bool expected = lk_status_ranges_have(&config->http.expected, status);
     bool found = lk_check_payload_found(&config->payload, lk_str(probe->body, probe->body_len));
     if (!expected || !found) {
-        if (lk_headers_find(response, LK_HEADER_X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL) != NULL)
-            lk_host_flags_set(check->host->state, LK_HOST_EXCLUDED);
+        if (lk_headers_find(response, LK_HEADER_X_ENVOY_IMMEDIATE_HEALTH_CHECK_FAIL) != NULL &&
+            lk_host_flags_set(check->host->state, LK_HOST_EXCLUDED))
+            lk_cluster_health_changed(check->cluster);
         return !expected && lk_status_ranges_have(&config->http.retriable, status) ? LK_CHECK_RETRIABLE
                                                                                    : LK_CHECK_FAILED;
     }

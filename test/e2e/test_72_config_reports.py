@@ -32,9 +32,9 @@ def test_what_is_meant_to_be_encrypted_is_refused_and_never_sent_in_the_clear(be
 @pytest.mark.lanekeeper_only("/config_warnings is our own")
 def test_a_field_without_effect_is_named_once(bench):
     unused = {"locality_weighted_lb_config": {}}
-    proxy = bench.start(plain(outlier_detection={}, common_lb_config=unused))
+    proxy = bench.start(plain(preconnect_policy={}, common_lb_config=unused))
     page = proxy.admin("/config_warnings").text
-    for field in ("outlier_detection", "locality_weighted_lb_config"):
+    for field in ("preconnect_policy", "locality_weighted_lb_config"):
         assert page.count(f"static_resources.clusters[0].{field}: ") <= 1
         assert field in page
         assert field in proxy.stderr()
