@@ -7,6 +7,7 @@
 #include "proxy/upstream/cluster.h"
 #include "xds/decode/decode_access_log.h"
 #include "xds/decode/decode_common.h"
+#include "xds/decode/decode_metadata.h"
 
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb-c.h"
 
@@ -27,6 +28,9 @@ static void decode_weighted(struct lk_decoder *decoder, const tcp_proxy_proto *i
         if (weighted[i].weight == 0)
             lk_errors_add_at(decoder->errors, "weight", "must be at least 1");
         out->total_weight += weighted[i].weight;
+        weighted[i].metadata_match =
+            lk_match_criteria_of(decoder->arena, out->metadata_match,
+                                 lk_decode_metadata(decoder, in->weighted_clusters->clusters[i]->metadata_match));
         lk_errors_pop(decoder->errors, item);
     }
     if (count == 0)
@@ -65,6 +69,8 @@ static const void *config_new(struct lk_filter_context *context, const struct lk
     struct lk_tcp_proxy_config *config = lk_arena_zalloc(context->arena, sizeof(*config));
     struct lk_str prefix = lk_decode_required(&decoder, "stat_prefix", in->stat_prefix);
     config->clusters = context->clusters;
+    config->metadata_match =
+        lk_match_criteria_of(decoder.arena, NULL, lk_decode_metadata(&decoder, in->metadata_match));
     decode_cluster(&decoder, in, config);
     config->idle_timeout_ms = lk_decode_ms(&decoder, "idle_timeout", in->idle_timeout, 3600000, LK_DURATION_ANY);
     config->max_duration_ms = lk_decode_ms(&decoder, "max_downstream_connection_duration",

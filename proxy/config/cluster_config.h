@@ -7,6 +7,7 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/ref.h"
 #include "proxy/config/any.h"
+#include "proxy/config/match_criteria.h"
 #include "proxy/config/metadata.h"
 
 #include <stdbool.h>
@@ -95,6 +96,37 @@ struct lk_keepalive_config {
 
 enum lk_upstream_protocol { LK_UPSTREAM_HTTP1, LK_UPSTREAM_HTTP2, LK_UPSTREAM_DOWNSTREAM, LK_UPSTREAM_AUTO };
 
+/* The fallback policies of a whole LbSubsetConfig and of its selectors. */
+enum lk_subset_fallback {
+    LK_SUBSET_NOT_DEFINED, /* of a selector: that of the whole */
+    LK_SUBSET_NO_FALLBACK,
+    LK_SUBSET_ANY_ENDPOINT,
+    LK_SUBSET_DEFAULT,
+    LK_SUBSET_KEYS /* of a selector: the same request with fewer keys */
+};
+
+#define LK_SUBSET_KEYS_MAX 16u
+
+struct lk_subset_selector {
+    const struct lk_str *keys; /* sorted, each once; at most LK_SUBSET_KEYS_MAX */
+    size_t key_count;
+    const struct lk_str *fallback_keys; /* with LK_SUBSET_KEYS: some of the keys, not all */
+    size_t fallback_key_count;
+    enum lk_subset_fallback fallback;
+    bool single_host;
+};
+
+struct lk_subset_config { /* envoy.config.cluster.v3.Cluster.LbSubsetConfig with at least one selector */
+    const struct lk_subset_selector *selectors;
+    size_t selector_count;
+    const struct lk_match_criteria *default_subset; /* at most LK_SUBSET_KEYS_MAX */
+    enum lk_subset_fallback fallback;
+    bool panic_mode_any;
+    bool list_as_any;
+    bool fallback_list;        /* metadata_fallback_policy FALLBACK_LIST */
+    bool allow_redundant_keys; /* of the policy as an extension */
+};
+
 struct lk_cluster_config {
     struct lk_ref ref;
     struct lk_arena *arena; /* NULL: lies in the bootstrap's arena, which outlives it */
@@ -111,6 +143,7 @@ struct lk_cluster_config {
     /* health */
     const struct lk_health_check_config *health_check; /* NULL: no active checks */
     const struct lk_outlier_config *outlier;           /* NULL: no outlier detection */
+    const struct lk_subset_config *subsets; /* NULL: none */
     /* DNS */
     enum lk_dns_lookup_family dns_family;
     uint32_t dns_refresh_ms;                          /* 5000 */

@@ -61,6 +61,51 @@ bool lk_value_eq(const struct lk_value *a, const struct lk_value *b)
     return children_eq(a, b);
 }
 
+static uint64_t mix(uint64_t hash, uint64_t more)
+{
+    hash = (hash ^ more) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
+}
+
+static uint64_t children_hash(const struct lk_value *value)
+{
+    uint64_t hash = mix(value->kind, value->child_count);
+
+    for (size_t i = 0; i < value->child_count; i++) {
+        uint64_t child = lk_value_hash(&value->children[i]);
+
+        if (value->kind == LK_VALUE_OBJECT)
+            hash += mix(lk_str_hash(value->children[i].name), child);
+        else
+            hash = mix(hash, child);
+    }
+    return hash;
+}
+
+uint64_t lk_value_hash(const struct lk_value *value)
+{
+    uint64_t bits = 0;
+
+    switch (value->kind) {
+    case LK_VALUE_NULL:
+        break;
+    case LK_VALUE_NUMBER:
+        if (value->number != 0) /* 0.0 and -0.0 are equal */
+            memcpy(&bits, &value->number, sizeof(bits));
+        break;
+    case LK_VALUE_TEXT:
+        bits = lk_str_hash(value->text);
+        break;
+    case LK_VALUE_BOOL:
+        bits = value->boolean;
+        break;
+    case LK_VALUE_OBJECT:
+    case LK_VALUE_LIST:
+        return children_hash(value);
+    }
+    return mix(value->kind, bits);
+}
+
 struct text {
     char *ptr;
     size_t len;

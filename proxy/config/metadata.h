@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum lk_value_kind { LK_VALUE_NULL, LK_VALUE_NUMBER, LK_VALUE_TEXT, LK_VALUE_BOOL, LK_VALUE_OBJECT, LK_VALUE_LIST };
 
@@ -29,5 +30,7 @@ const struct lk_value *lk_value_get(const struct lk_value *object, struct lk_str
 const struct lk_value *lk_metadata_get(const struct lk_metadata *metadata, struct lk_str ns, const struct lk_str *path,
                                        size_t path_len);
 bool lk_value_eq(const struct lk_value *a, const struct lk_value *b);
+/* Equal values (lk_value_eq) have equal hashes; the order of an object's members does not count. */
+uint64_t lk_value_hash(const struct lk_value *value);
 /* JSON text; strings without quotes when they are the whole value (as Envoy's formatters print them). */
 struct lk_str lk_value_text(const struct lk_value *value, struct lk_arena *arena);

@@ -7,6 +7,7 @@
 #include "proxy/base/ref.h"
 #include "proxy/config/any.h"
 #include "proxy/config/format.h"
+#include "proxy/config/match_criteria.h"
 #include "proxy/config/matcher.h"
 #include "proxy/config/metadata.h"
 
@@ -128,7 +129,7 @@ struct lk_weighted_cluster {
     struct lk_str host_rewrite_literal;
     const struct lk_per_filter_config *per_filter;
     size_t per_filter_count;
-    const struct lk_metadata *metadata_match;
+    const struct lk_match_criteria *metadata_match; /* the route's included; NULL: none */
 };
 
 enum lk_cluster_specifier { LK_CLUSTER_BY_NAME, LK_CLUSTER_BY_HEADER, LK_CLUSTER_WEIGHTED };
@@ -168,7 +169,7 @@ struct lk_route_action {
     const struct lk_retry_policy *retry; /* NULL: the virtual host's or none */
     const struct lk_upgrade_config *upgrades;
     size_t upgrade_count;
-    const struct lk_metadata *metadata_match; /* "envoy.lb" criteria */
+    const struct lk_match_criteria *metadata_match; /* NULL: none */
 };
 
 struct lk_redirect_action {

@@ -20,6 +20,7 @@ struct tunnel {
     const struct lk_tcp_proxy_config *config;
     struct lk_loop *loop;
     struct lk_cluster_view *view;
+    const struct lk_match_criteria *match;
     struct lk_worker_host *wh; /* referenced while in use */
     struct lk_upstream_tcp up;
     struct lk_splice *splice;
@@ -366,17 +367,17 @@ static void on_failed(void *owner, enum lk_reset_reason reason, struct lk_str te
 
 static const struct lk_upstream_tcp_ops tcp_ops = {.on_connected = on_connected, .on_failed = on_failed};
 
-static struct lk_str choose_cluster(const struct lk_tcp_proxy_config *config)
+static struct lk_tcp_weighted choose_cluster(const struct lk_tcp_proxy_config *config)
 {
     if (config->weighted_count == 0)
-        return config->cluster;
+        return (struct lk_tcp_weighted){config->cluster, 1, config->metadata_match};
     uint64_t point = lk_rand_below(config->total_weight);
     for (size_t i = 0; i < config->weighted_count; i++) {
         if (point < config->weighted[i].weight)
-            return config->weighted[i].cluster;
+            return config->weighted[i];
         point -= config->weighted[i].weight;
     }
-    return config->weighted[config->weighted_count - 1].cluster;
+    return config->weighted[config->weighted_count - 1];
 }
 
 static void forget_host(void *host)
@@ -400,7 +401,7 @@ static void note_host(struct tunnel *t, struct lk_worker_host *wh)
 static void connect_upstream(struct tunnel *t)
 {
     const struct lk_conn_info *info = lk_session_info(t->session);
-    struct lk_pick pick = {.original_dst = info->local_restored ? &info->local : NULL};
+    struct lk_pick pick = {.original_dst = info->local_restored ? &info->local : NULL, .match = t->match};
     enum lk_reset_reason reason;
     while (t->attempts < t->config->max_connect_attempts) {
         t->attempts++;
@@ -450,8 +451,9 @@ void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *w
     lk_conn_pause(t->down); /* until there is somewhere to put its bytes */
     if (t->config->max_duration_ms > 0)
         lk_timer_set(t->loop, &t->duration, t->config->max_duration_ms);
-    struct lk_str name = choose_cluster(t->config);
-    t->view = lk_cluster_view_get(t->config->clusters, t->loop, name);
+    struct lk_tcp_weighted chosen = choose_cluster(t->config);
+    t->match = chosen.metadata_match;
+    t->view = lk_cluster_view_get(t->config->clusters, t->loop, chosen.cluster);
     if (t->view == NULL) {
         lk_stats_inc(t->config->stats, LK_TCP_NO_ROUTE);
         fail(t, LK_FLAG_NO_CLUSTER_FOUND, NULL);

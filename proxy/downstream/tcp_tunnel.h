@@ -6,6 +6,7 @@
 #pragma once
 
 #include "proxy/config/access_log_config.h"
+#include "proxy/config/match_criteria.h"
 #include "proxy/filter/access_logger.h"
 #include "proxy/filter/network_filter.h"
 #include "proxy/stats/stats.h"
@@ -18,6 +19,7 @@ struct lk_clusters;
 struct lk_tcp_weighted {
     struct lk_str cluster;
     uint32_t weight;
+    const struct lk_match_criteria *metadata_match; /* the whole proxy's included; NULL: none */
 };
 
 struct lk_tcp_proxy_config { /* envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy */
@@ -27,8 +29,9 @@ struct lk_tcp_proxy_config { /* envoy.extensions.filters.network.tcp_proxy.v3.Tc
     const struct lk_tcp_weighted *weighted;
     size_t weighted_count;
     uint64_t total_weight;
-    uint32_t idle_timeout_ms; /* 3600000; 0: none */
-    uint32_t max_duration_ms; /* 0: none */
+    const struct lk_match_criteria *metadata_match; /* NULL: none */
+    uint32_t idle_timeout_ms;                       /* 3600000; 0: none */
+    uint32_t max_duration_ms;                       /* 0: none */
     uint32_t max_connect_attempts;
     const struct lk_access_log_config *access_logs;
     size_t access_log_count;

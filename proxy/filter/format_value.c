@@ -110,19 +110,14 @@ static struct lk_format_value metadata(const struct lk_metadata *source, struct 
     return value != NULL ? text(lk_value_text(value, event->arena)) : absent;
 }
 
+/* "namespace" or "namespace:key:key" */
 static struct lk_format_value dynamic_metadata(struct lk_str spec, const struct lk_log_event *event)
 {
     struct lk_str ns = lk_str_split(&spec, ':');
-    struct lk_str key = spec.ptr != NULL ? lk_str_split(&spec, ':') : lk_str(NULL, 0);
-    for (const struct lk_dynamic_metadata *m = event->info->dynamic_metadata; m != NULL; m = m->next) {
-        if (!lk_str_eq(m->ns, ns) || !lk_str_eq(m->key, key))
-            continue;
-        const struct lk_value *value = m->value;
-        while (value != NULL && spec.ptr != NULL)
-            value = lk_value_get(value, lk_str_split(&spec, ':'));
-        return value != NULL ? text(lk_value_text(value, event->arena)) : absent;
-    }
-    return absent;
+    const struct lk_value *value = lk_stream_info_metadata(event->info, event->arena, ns);
+    while (value != NULL && spec.ptr != NULL)
+        value = lk_value_get(value, lk_str_split(&spec, ':'));
+    return value != NULL ? text(lk_value_text(value, event->arena)) : absent;
 }
 
 static struct lk_format_value typed_metadata(const struct lk_format_part *part, const struct lk_log_event *event)

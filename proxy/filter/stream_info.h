@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proxy/base/addr.h"
+#include "proxy/base/arena.h"
 #include "proxy/base/str.h"
 #include "proxy/config/response_flags.h"
 #include "proxy/http/codec.h"
@@ -39,7 +40,7 @@ struct lk_conn_info {
     struct lk_str transport_failure;
 };
 
-/* A small typed store shared by filters of one stream or connection: filter state objects and dynamic metadata. */
+/* What filters of one stream tell each other, balancers and logs, by namespace and key. */
 struct lk_dynamic_metadata {
     struct lk_dynamic_metadata *next;
     struct lk_str ns;
@@ -102,6 +103,13 @@ static inline void lk_stream_info_flag(struct lk_stream_info *info, enum lk_resp
 {
     info->flags |= (uint64_t)1 << flag;
 }
+/* Sets one value of the dynamic metadata, over an older one. All slices and the value live as long as the arena, which
+ * is the stream's. */
+void lk_stream_info_set_metadata(struct lk_stream_info *info, struct lk_arena *arena, struct lk_str ns,
+                                 struct lk_str key, const struct lk_value *value);
+/* One namespace of it as an object in the arena; NULL when nothing is in it. */
+const struct lk_value *lk_stream_info_metadata(const struct lk_stream_info *info, struct lk_arena *arena,
+                                               struct lk_str ns);
 const char *lk_response_flag_name(enum lk_response_flag flag, bool long_name);
 /* LK_FLAG_COUNT when the short name is unknown. */
 enum lk_response_flag lk_response_flag_find(struct lk_str short_name);

@@ -284,6 +284,7 @@ static bool choose_cluster(struct lk_router *router)
         lk_router_reply_no_cluster(router);
         return false;
     }
+    router->match = lk_router_match(router);
     return true;
 }
 

@@ -35,6 +35,7 @@ struct lk_router {
     struct lk_stream_info *info;
     const struct lk_route *route;
     const struct lk_weighted_cluster *weighted;
+    const struct lk_match_criteria *match; /* what endpoints are to match; NULL: nothing, or nobody asks */
     struct lk_cluster_view *view;
     struct lk_headers *request;
     struct lk_headers *trailers;

@@ -150,6 +150,18 @@ static const struct lk_addr *header_destination(struct lk_router *router)
     return addr;
 }
 
+const struct lk_match_criteria *lk_router_match(struct lk_router *router)
+{
+    const struct lk_match_criteria *match = router->route->action.metadata_match;
+    if (router->view->cluster->subsets == NULL)
+        return NULL;
+    if (router->weighted != NULL)
+        match = router->weighted->metadata_match;
+    struct lk_arena *arena = lk_http_arena(router->slot);
+    const struct lk_value *dynamic = lk_stream_info_metadata(router->info, arena, LK_STR("envoy.lb"));
+    return dynamic != NULL ? lk_match_criteria_merge(arena, match, dynamic) : match;
+}
+
 const struct lk_addr *lk_router_original_dst(struct lk_router *router)
 {
     if (router->view->config->type != LK_CLUSTER_ORIGINAL_DST)

@@ -52,7 +52,7 @@ static bool avoid_host(const void *arg, const struct lk_host *host)
 static struct lk_worker_host *pick_host(struct lk_router *router)
 {
     const struct lk_retry_policy *policy = router->retry.policy;
-    struct lk_pick pick = {.original_dst = lk_router_original_dst(router)};
+    struct lk_pick pick = {.original_dst = lk_router_original_dst(router), .match = router->match};
     if (router->retry.done > 0 && policy != NULL && (policy->previous_hosts || policy->omit_canary_hosts)) {
         router->avoid_canary = policy->omit_canary_hosts;
         pick.avoid = avoid_host;

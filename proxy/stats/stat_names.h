@@ -93,6 +93,12 @@
     X(UPDATE_EMPTY, "update_empty", COUNTER)                                                                           \
     X(UPDATE_NO_REBUILD, "update_no_rebuild", COUNTER)                                                                 \
     X(LB_HEALTHY_PANIC, "lb_healthy_panic", COUNTER)                                                                   \
+    X(LB_SUBSETS_ACTIVE, "lb_subsets_active", GAUGE)                                                                   \
+    X(LB_SUBSETS_CREATED, "lb_subsets_created", COUNTER)                                                               \
+    X(LB_SUBSETS_REMOVED, "lb_subsets_removed", COUNTER)                                                               \
+    X(LB_SUBSETS_SELECTED, "lb_subsets_selected", COUNTER)                                                             \
+    X(LB_SUBSETS_FALLBACK, "lb_subsets_fallback", COUNTER)                                                             \
+    X(LB_SUBSETS_FALLBACK_PANIC, "lb_subsets_fallback_panic", COUNTER)                                                 \
     X(BIND_ERRORS, "bind_errors", COUNTER)                                                                             \
     X(ASSIGNMENT_STALE, "assignment_stale", COUNTER)                                                                   \
     X(RETRY_OR_SHADOW_ABANDONED, "retry_or_shadow_abandoned", COUNTER)                                                 \

@@ -6,6 +6,7 @@
 #include "proxy/config/transport_socket.h"
 #include "proxy/upstream/cluster_internal.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/subset.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +36,7 @@ void lk_cluster_unref(struct lk_cluster *cluster)
         lk_host_state_unref(slot->value);
     lk_map_fini(&cluster->states);
     lk_stats_scope_unref(cluster->stats);
+    lk_subset_policy_free(cluster->subsets);
     lk_cluster_config_unref(cluster->config);
     lk_free(cluster);
 }
@@ -87,6 +89,7 @@ bool lk_clusters_add(struct lk_clusters *clusters, struct lk_cluster_config *con
     lk_breaker_init(&cluster->breakers[1], &config->limits[1]);
     lk_map_init(&cluster->states);
     lk_cluster_health_init(cluster);
+    cluster->subsets = config->subsets != NULL ? lk_subset_policy_new(config->subsets) : NULL;
     clusters->all = lk_grow(clusters->all, &clusters->cap, clusters->count + 1, sizeof(struct lk_cluster *));
     clusters->all[clusters->count++] = cluster;
     lk_map_set(&clusters->by_name, config->name, cluster);
@@ -334,6 +337,8 @@ void lk_cluster_set_hosts(struct lk_cluster *cluster, struct lk_host_set *set)
     cluster->hosts = set;
     bool views_exist = cluster->viewed;
     pthread_mutex_unlock(&clusters->lock);
+    if (cluster->subsets != NULL)
+        lk_subset_count(cluster, old, set);
     if (old != NULL)
         lk_host_set_unref(old);
     prune_states(cluster, set);

@@ -16,6 +16,7 @@
 #include "proxy/upstream/circuit_breaker.h"
 #include "proxy/upstream/host_set.h"
 #include "proxy/upstream/host_view.h"
+#include "proxy/upstream/view_memo.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -23,11 +24,13 @@
 #include <stdint.h>
 
 struct lk_clusters;
+struct lk_subset_policy; /* subset.h */
 
 /* Shared by all loops; lives as long as anyone uses it. */
 struct lk_cluster {
     struct lk_ref ref;
     struct lk_cluster_config *config;
+    struct lk_subset_policy *subsets; /* NULL: the whole set is balanced over */
     struct lk_clusters *clusters;
     struct lk_stats_scope *stats;      /* lk_cluster_stat_block */
     unsigned index;                    /* of the views on each loop */
@@ -66,11 +69,12 @@ struct lk_cluster_view {
     struct lk_stats_scope *stats;
     struct lk_loop *loop;
     uint64_t version;           /* of the host set in use */
-    struct lk_host_view *hosts; /* NULL until first pick */
+    struct lk_host_view *hosts; /* all of the set; NULL until first pick */
     uint64_t health_epoch;      /* of the cluster when hosts was built */
+    struct lk_view_memo narrowed;
     struct lk_host_set *set;
     struct lk_map worker_hosts; /* address bytes -> struct lk_worker_host */
-    struct lk_timer cleanup;    /* ORIGINAL_DST */
+    struct lk_timer cleanup;    /* ORIGINAL_DST: hosts nobody uses; else: narrowed views nobody uses */
 };
 
 struct lk_clusters_options {
@@ -117,9 +121,23 @@ struct lk_pick {
     bool (*avoid)(const void *arg, const struct lk_host *host);
     const void *arg;
     uint32_t max_attempts;
+    /* Subsets: what the endpoint's metadata is to match; NULL: nothing. */
+    const struct lk_match_criteria *match;
 };
-/* A host for a request or connection, referenced (lk_worker_host_unref); NULL: none. Counts only lb_healthy_panic. */
+/* A host for a request or connection, referenced (lk_worker_host_unref); NULL: none. Counts only lb_healthy_panic and
+ * the lb_subsets_*. */
 struct lk_worker_host *lk_cluster_pick(struct lk_cluster_view *view, const struct lk_pick *pick);
+/* The view of an entry's hosts (of an index of view->set; NULL: all hosts), memoised. NULL: the cluster has no host
+ * set. Valid until the next call or the end of the loop's turn. */
+struct lk_host_view *lk_cluster_view_hosts(struct lk_cluster_view *view, const struct lk_host_index_entry *entry,
+                                           uint32_t panic_percent);
+/* The same for any narrowing. It is memoised under the name, not 0, by which the caller knows the hosts that it takes:
+ * equal names mean equal hosts, as long as the host set stays. */
+struct lk_host_view *lk_cluster_view_narrowed(struct lk_cluster_view *view, uint64_t name,
+                                              const struct lk_narrowing *narrowing, uint32_t panic_percent);
+/* A host out of a view of this cluster, as lk_cluster_pick chooses it. */
+struct lk_worker_host *lk_cluster_pick_from(struct lk_cluster_view *view, struct lk_host_view *hosts,
+                                            const struct lk_pick *pick);
 void lk_worker_host_ref(struct lk_worker_host *wh);
 void lk_worker_host_unref(struct lk_worker_host *wh);
 

@@ -23,6 +23,11 @@ struct lk_clusters {
     void *ready_arg;
 };
 
+/* This loop's state of a host of the present set. */
+struct lk_worker_host *lk_cluster_view_host(struct lk_cluster_view *view, struct lk_host *host);
+/* A host out of a view of its cluster, not referenced; NULL: none is fit. */
+struct lk_worker_host *lk_cluster_view_pick(struct lk_cluster_view *view, struct lk_host_view *hosts,
+                                            const struct lk_pick *pick);
 /* Switches a view to another version; takes its own reference. Loop's thread. */
 void lk_cluster_view_set_hosts(struct lk_cluster_view *view, struct lk_host_set *set);
 struct lk_host *lk_host_from_endpoint(struct lk_host_state *state, struct lk_endpoints *endpoints, size_t locality,

@@ -5,6 +5,7 @@
 #include "proxy/upstream/cluster_internal.h"
 #include "proxy/upstream/lb.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/subset.h"
 
 #include <string.h>
 
@@ -73,20 +74,24 @@ static void retire(struct lk_worker_host *wh)
     lk_worker_host_unref(wh);
 }
 
+struct lk_worker_host *lk_cluster_view_host(struct lk_cluster_view *view, struct lk_host *host)
+{
+    struct lk_worker_host *wh = lk_map_get(&view->worker_hosts, addr_key(&host->state->addr));
+    if (wh == NULL) {
+        wh = worker_host_new(view, host);
+    } else if (wh->host != host) {
+        lk_host_ref(host);
+        lk_host_unref(wh->host);
+        wh->host = host;
+    }
+    return wh;
+}
+
 static struct lk_worker_host *worker_host_of(struct lk_cluster_view *view, struct lk_view_slot *slot)
 {
-    if (slot->worker_host != NULL)
-        return slot->worker_host;
-    struct lk_worker_host *wh = lk_map_get(&view->worker_hosts, addr_key(&slot->host->state->addr));
-    if (wh == NULL) {
-        wh = worker_host_new(view, slot->host);
-    } else if (wh->host != slot->host) {
-        lk_host_ref(slot->host);
-        lk_host_unref(wh->host);
-        wh->host = slot->host;
-    }
-    slot->worker_host = wh;
-    return wh;
+    if (slot->worker_host == NULL)
+        slot->worker_host = lk_cluster_view_host(view, slot->host);
+    return slot->worker_host;
 }
 
 uint32_t lk_view_slot_active(const struct lk_view_slot *slot)
@@ -135,6 +140,7 @@ void lk_cluster_view_set_hosts(struct lk_cluster_view *view, struct lk_host_set 
 {
     lk_host_view_free(view->hosts);
     view->hosts = NULL;
+    lk_view_memo_clear(&view->narrowed);
     lk_host_set_ref(set);
     if (view->set != NULL)
         lk_host_set_unref(view->set);
@@ -187,23 +193,65 @@ static struct lk_worker_host *pick_original_dst(struct lk_cluster_view *view, co
 
 /* --- picking ------------------------------------------------------------------------------------------------------ */
 
-/* The view to pick from, built anew after the health of a host changed. */
-static struct lk_host_view *present_hosts(struct lk_cluster_view *view)
+static void drop_idle_views(struct lk_timer *timer)
 {
-    uint64_t epoch = atomic_load_explicit(&view->cluster->health_epoch, memory_order_acquire);
+    struct lk_cluster_view *view = LK_CONTAINER_OF(timer, struct lk_cluster_view, cleanup);
+    if (lk_view_memo_expire(&view->narrowed, lk_loop_now_ms(view->loop)))
+        lk_timer_set(view->loop, timer, LK_VIEW_IDLE_MS);
+}
+
+static uint64_t health_epoch(const struct lk_cluster_view *view)
+{
+    return atomic_load_explicit(&view->cluster->health_epoch, memory_order_acquire);
+}
+
+static struct lk_host_view *all_hosts(struct lk_cluster_view *view)
+{
+    uint64_t epoch = health_epoch(view);
     if (view->hosts != NULL && view->health_epoch == epoch)
         return view->hosts;
     lk_host_view_free(view->hosts);
-    view->hosts = lk_host_view_new(view->set, view->config->panic_percent, NULL, NULL);
+    view->hosts = lk_host_view_new(view->set, view->config->panic_percent, NULL);
     view->health_epoch = epoch;
     return view->hosts;
 }
 
-static struct lk_worker_host *pick_balanced(struct lk_cluster_view *view, const struct lk_pick *pick)
+static struct lk_host_view *memoised(struct lk_cluster_view *view, const struct lk_view_key *key,
+                                     const struct lk_narrowing *narrowing)
+{
+    uint64_t epoch = health_epoch(view);
+    uint64_t now = lk_loop_now_ms(view->loop);
+    struct lk_host_view *hosts = lk_view_memo_get(&view->narrowed, key, epoch, now);
+    if (LK_LIKELY(hosts != NULL))
+        return hosts;
+    hosts = lk_host_view_new(view->set, (uint32_t)key->panic_percent, narrowing);
+    lk_view_memo_put(&view->narrowed, key, epoch, now, hosts);
+    if (!lk_timer_armed(&view->cleanup))
+        lk_timer_set(view->loop, &view->cleanup, LK_VIEW_IDLE_MS);
+    return hosts;
+}
+
+struct lk_host_view *lk_cluster_view_hosts(struct lk_cluster_view *view, const struct lk_host_index_entry *entry,
+                                           uint32_t panic_percent)
 {
     if (view->set == NULL)
         return NULL;
-    struct lk_host_view *hosts = present_hosts(view);
+    if (entry == NULL && panic_percent == view->config->panic_percent)
+        return all_hosts(view);
+    struct lk_narrowing narrowing = {.entries = &entry, .entry_count = entry != NULL};
+    return memoised(view, &(struct lk_view_key){entry, 0, panic_percent}, &narrowing);
+}
+
+struct lk_host_view *lk_cluster_view_narrowed(struct lk_cluster_view *view, uint64_t name,
+                                              const struct lk_narrowing *narrowing, uint32_t panic_percent)
+{
+    LK_ASSERT(name != 0);
+    return view->set != NULL ? memoised(view, &(struct lk_view_key){NULL, name, panic_percent}, narrowing) : NULL;
+}
+
+struct lk_worker_host *lk_cluster_view_pick(struct lk_cluster_view *view, struct lk_host_view *hosts,
+                                            const struct lk_pick *pick)
+{
     struct lk_view_slot *chosen = NULL;
     uint32_t tries = pick->avoid != NULL ? pick->max_attempts : 0;
     for (uint32_t i = 0; i <= tries; i++) {
@@ -219,6 +267,24 @@ static struct lk_worker_host *pick_balanced(struct lk_cluster_view *view, const 
             break;
     }
     return worker_host_of(view, chosen);
+}
+
+static struct lk_worker_host *pick_balanced(struct lk_cluster_view *view, const struct lk_pick *pick)
+{
+    if (view->set == NULL)
+        return NULL;
+    if (view->cluster->subsets != NULL)
+        return lk_subset_pick(view, pick);
+    return lk_cluster_view_pick(view, all_hosts(view), pick);
+}
+
+struct lk_worker_host *lk_cluster_pick_from(struct lk_cluster_view *view, struct lk_host_view *hosts,
+                                            const struct lk_pick *pick)
+{
+    struct lk_worker_host *wh = lk_cluster_view_pick(view, hosts, pick);
+    if (wh != NULL)
+        lk_worker_host_ref(wh);
+    return wh;
 }
 
 struct lk_worker_host *lk_cluster_pick(struct lk_cluster_view *view, const struct lk_pick *pick)
@@ -249,7 +315,9 @@ static struct lk_cluster_view *view_new(struct lk_clusters *clusters, struct lk_
     view->stats = cluster->stats;
     view->loop = loop;
     lk_map_init(&view->worker_hosts);
-    lk_timer_init(&view->cleanup, cleanup_original_dst);
+    lk_view_memo_init(&view->narrowed);
+    lk_timer_init(&view->cleanup,
+                  view->config->type == LK_CLUSTER_ORIGINAL_DST ? cleanup_original_dst : drop_idle_views);
     pthread_mutex_lock(&clusters->lock);
     cluster->viewed = true;
     view->set = cluster->hosts;
@@ -287,6 +355,7 @@ static void view_close(struct lk_cluster_view *view)
     }
     lk_host_view_free(view->hosts);
     view->hosts = NULL;
+    lk_view_memo_clear(&view->narrowed);
     if (view->set != NULL)
         lk_host_set_unref(view->set);
     view->set = NULL;

@@ -2,6 +2,7 @@
 #include "proxy/upstream/host_set.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/upstream/host_index.h"
 
 #include <string.h>
 
@@ -11,6 +12,8 @@ struct lk_host_set *lk_host_set_new(struct lk_host **hosts, size_t count, uint32
 {
     struct lk_host_set *set = lk_malloc(sizeof(*set) + count * sizeof(set->hosts[0]));
     lk_ref_init(&set->ref);
+    pthread_mutex_init(&set->index_lock, NULL);
+    atomic_init(&set->indexes, NULL);
     set->version = atomic_fetch_add_explicit(&next_version, 1, memory_order_relaxed);
     set->overprovisioning_factor = overprovisioning_factor != 0 ? overprovisioning_factor : 140;
     set->count = count;
@@ -37,5 +40,7 @@ void lk_host_set_unref(struct lk_host_set *set)
         return;
     for (size_t i = 0; i < set->count; i++)
         lk_host_unref(set->hosts[i]);
+    lk_host_indexes_free(atomic_load_explicit(&set->indexes, memory_order_acquire));
+    pthread_mutex_destroy(&set->index_lock);
     lk_free(set);
 }

@@ -6,11 +6,16 @@
 #include "proxy/base/ref.h"
 #include "proxy/upstream/host.h"
 
+#include <pthread.h>
 #include <stddef.h>
+
+struct lk_host_index; /* host_index.h */
 
 struct lk_host_set {
     struct lk_ref ref;
-    uint64_t version; /* unique in the process */
+    pthread_mutex_t index_lock;            /* for building one */
+    struct lk_host_index *_Atomic indexes; /* newest first; only ever grows */
+    uint64_t version;                      /* unique in the process */
     uint32_t overprovisioning_factor;
     size_t count;
     struct lk_host *hosts[]; /* by priority, then in configured order */

@@ -5,6 +5,8 @@
 #include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
 
+#include <string.h>
+
 static void group_add(struct lk_view_group *group, struct lk_view_slot *slot)
 {
     uint32_t weight = slot->host->weight;
@@ -18,7 +20,7 @@ static void group_add(struct lk_view_group *group, struct lk_view_slot *slot)
 
 static void group_alloc(struct lk_view_group *group, size_t count)
 {
-    group->slots = lk_calloc(count > 0 ? count : 1, sizeof(struct lk_view_slot *));
+    group->slots = lk_calloc(count, sizeof(struct lk_view_slot *));
 }
 
 static void group_fini(struct lk_view_group *group)
@@ -130,37 +132,92 @@ static void seed_cursors(struct lk_host_view *view)
     }
 }
 
-struct lk_host_view *lk_host_view_new(struct lk_host_set *set, uint32_t panic_percent, lk_view_predicate_fn predicate,
-                                      const void *arg)
+/* Sorts the positions of several entries, which may share hosts, by marking them. */
+static size_t unite(const struct lk_host_set *set, const struct lk_narrowing *narrowing, uint32_t *positions)
+{
+    bool *taken = lk_calloc(set->count + 1, sizeof(*taken));
+    size_t count = 0;
+    for (size_t e = 0; e < narrowing->entry_count; e++) {
+        for (uint32_t i = 0; i < narrowing->entries[e]->count; i++)
+            taken[narrowing->entries[e]->positions[i]] = true;
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        if (taken[i])
+            positions[count++] = i;
+    }
+    lk_free(taken);
+    return count;
+}
+
+/* The positions of the hosts that are taken, ascending; to be freed. */
+static uint32_t *take(const struct lk_host_set *set, const struct lk_narrowing *narrowing, size_t *count)
+{
+    size_t entries = narrowing != NULL ? narrowing->entry_count : 0;
+    size_t room = entries == 1 ? narrowing->entries[0]->count : set->count;
+    uint32_t *positions = lk_malloc((room + 1) * sizeof(*positions));
+    *count = room;
+    if (entries > 1) {
+        *count = unite(set, narrowing, positions);
+    } else if (entries == 1) {
+        memcpy(positions, narrowing->entries[0]->positions, room * sizeof(*positions));
+    } else {
+        for (uint32_t i = 0; i < room; i++)
+            positions[i] = i;
+    }
+    if (narrowing == NULL || narrowing->predicate == NULL)
+        return positions;
+    size_t kept = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (narrowing->predicate(narrowing->arg, set->hosts[positions[i]]))
+            positions[kept++] = positions[i];
+    }
+    *count = kept;
+    return positions;
+}
+
+static void alloc_groups(struct lk_host_view *view, const uint32_t *positions, size_t count)
+{
+    size_t *per_priority = lk_calloc(view->priority_count, sizeof(*per_priority));
+    for (size_t i = 0; i < count; i++)
+        per_priority[view->set->hosts[positions[i]]->priority]++;
+    for (uint32_t p = 0; p < view->priority_count; p++) {
+        if (per_priority[p] == 0)
+            continue;
+        group_alloc(&view->priorities[p].healthy, per_priority[p]);
+        group_alloc(&view->priorities[p].degraded, per_priority[p]);
+        group_alloc(&view->priorities[p].all, per_priority[p]);
+    }
+    lk_free(per_priority);
+}
+
+static void add_host(struct lk_host_view *view, struct lk_view_slot *slot, struct lk_host *host)
+{
+    struct lk_view_priority *priority = &view->priorities[host->priority];
+    enum lk_availability availability = lk_host_availability(host);
+    slot->host = host;
+    group_add(&priority->all, slot);
+    priority->excluded += lk_host_excluded(host);
+    if (availability == LK_HOST_HEALTHY)
+        group_add(&priority->healthy, slot);
+    else if (availability == LK_HOST_DEGRADED)
+        group_add(&priority->degraded, slot);
+}
+
+struct lk_host_view *lk_host_view_new(struct lk_host_set *set, uint32_t panic_percent,
+                                      const struct lk_narrowing *narrowing)
 {
     struct lk_host_view *view = lk_calloc(1, sizeof(*view));
+    size_t count;
+    uint32_t *positions = take(set, narrowing, &count);
     lk_host_set_ref(set);
     view->set = set;
-    view->slots = lk_calloc(set->count > 0 ? set->count : 1, sizeof(*view->slots));
+    view->slots = lk_calloc(count + 1, sizeof(*view->slots));
     view->priority_count = set->count > 0 ? set->hosts[set->count - 1]->priority + 1u : 1;
     view->priorities = lk_calloc(view->priority_count, sizeof(*view->priorities));
-    size_t per_priority[256] = {0};
-    for (size_t i = 0; i < set->count; i++)
-        per_priority[set->hosts[i]->priority & 255]++;
-    for (uint32_t p = 0; p < view->priority_count; p++) {
-        group_alloc(&view->priorities[p].healthy, per_priority[p & 255]);
-        group_alloc(&view->priorities[p].degraded, per_priority[p & 255]);
-        group_alloc(&view->priorities[p].all, per_priority[p & 255]);
-    }
-    for (size_t i = 0; i < set->count; i++) {
-        struct lk_host *host = set->hosts[i];
-        if (predicate != NULL && !predicate(arg, host))
-            continue;
-        struct lk_view_priority *priority = &view->priorities[host->priority];
-        view->slots[i].host = host;
-        group_add(&priority->all, &view->slots[i]);
-        priority->excluded += lk_host_excluded(host);
-        enum lk_availability availability = lk_host_availability(host);
-        if (availability == LK_HOST_HEALTHY)
-            group_add(&priority->healthy, &view->slots[i]);
-        else if (availability == LK_HOST_DEGRADED)
-            group_add(&priority->degraded, &view->slots[i]);
-    }
+    alloc_groups(view, positions, count);
+    for (size_t i = 0; i < count; i++)
+        add_host(view, &view->slots[i], set->hosts[positions[i]]);
+    lk_free(positions);
     spread_load(view, panic_percent);
     seed_cursors(view);
     return view;

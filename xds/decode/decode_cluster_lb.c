@@ -27,6 +27,25 @@ static void least_request(struct lk_decoder *decoder, const Google__Protobuf__UI
     }
 }
 
+static void typed_policies(struct lk_decoder *decoder, const char *field,
+                           const Envoy__Config__Cluster__V3__LoadBalancingPolicy *in, struct lk_cluster_config *out);
+
+static void subset_policy(struct lk_decoder *decoder, const Google__Protobuf__Any *any, struct lk_cluster_config *out)
+{
+    const Envoy__Extensions__LoadBalancingPolicies__Subset__V3__Subset *in = lk_decode_unpack(decoder, any);
+
+    if (out->subsets != NULL)
+        lk_errors_unsupported(decoder->errors, NULL, "subsets of subsets are not supported");
+    else if (in != NULL)
+        lk_decode_subset_policy(decoder, in, out);
+    if (in == NULL || out->subsets == NULL)
+        return;
+    if (in->subset_lb_policy == NULL)
+        lk_errors_add_at(decoder->errors, "subset_lb_policy", "is required");
+    else
+        typed_policies(decoder, "subset_lb_policy", in->subset_lb_policy, out);
+}
+
 /* Whether the policy is built; then its options are taken over. */
 static bool typed_policy(struct lk_decoder *decoder, const Google__Protobuf__Any *any, struct lk_cluster_config *out)
 {
@@ -54,15 +73,19 @@ static bool typed_policy(struct lk_decoder *decoder, const Google__Protobuf__Any
         out->lb = LK_LB_CLUSTER_PROVIDED;
         return true;
     }
+    if (lk_any_is(any, &envoy__extensions__load_balancing_policies__subset__v3__subset__descriptor)) {
+        subset_policy(decoder, any, out);
+        return true;
+    }
     return false;
 }
 
 /* The first policy that is built wins. */
-static void typed_policies(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__LoadBalancingPolicy *in,
-                           struct lk_cluster_config *out)
+static void typed_policies(struct lk_decoder *decoder, const char *field,
+                           const Envoy__Config__Cluster__V3__LoadBalancingPolicy *in, struct lk_cluster_config *out)
 {
     const char *first = "";
-    size_t mark = lk_errors_push(decoder->errors, "load_balancing_policy");
+    size_t mark = lk_errors_push(decoder->errors, field);
     bool found = false;
 
     for (size_t i = 0; i < in->n_policies && !found; i++) {
@@ -142,6 +165,19 @@ static void check_provided(struct lk_decoder *decoder, struct lk_cluster_config 
         lk_errors_add_at(decoder->errors, "lb_policy", "CLUSTER_PROVIDED is for ORIGINAL_DST clusters only");
 }
 
+static void legacy_subsets(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,
+                           struct lk_cluster_config *out)
+{
+    if (in->lb_subset_config == NULL)
+        return;
+    if (in->load_balancing_policy != NULL)
+        lk_errors_add_at(decoder->errors, "lb_subset_config", "cannot be combined with load_balancing_policy");
+    size_t mark = lk_errors_push(decoder->errors, "lb_subset_config");
+
+    lk_decode_subset_config(decoder, in->lb_subset_config, out);
+    lk_errors_pop(decoder->errors, mark);
+}
+
 void lk_decode_cluster_lb(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,
                           struct lk_cluster_config *out)
 {
@@ -151,7 +187,7 @@ void lk_decode_cluster_lb(struct lk_decoder *decoder, const Envoy__Config__Clust
     out->least_request_active_bias = 1.0;
     common(decoder, in->common_lb_config, out);
     if (in->load_balancing_policy != NULL) {
-        typed_policies(decoder, in->load_balancing_policy, out);
+        typed_policies(decoder, "load_balancing_policy", in->load_balancing_policy, out);
     } else {
         enum_policy(decoder, in, out);
         if (in->lb_config_case == ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_CONFIG_LEAST_REQUEST_LB_CONFIG) {
@@ -162,4 +198,7 @@ void lk_decode_cluster_lb(struct lk_decoder *decoder, const Envoy__Config__Clust
         }
     }
     check_provided(decoder, out);
+    legacy_subsets(decoder, in, out);
+    if (out->subsets != NULL && out->lb == LK_LB_CLUSTER_PROVIDED)
+        lk_errors_add_at(decoder->errors, "lb_policy", "CLUSTER_PROVIDED cannot be combined with subsets");
 }

@@ -3,8 +3,17 @@
 
 #include "xds/decode/decode_cluster.h"
 
+#include "envoy/extensions/load_balancing_policies/subset/v3/subset.pb-c.h"
+
 void lk_decode_cluster_lb(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,
                           struct lk_cluster_config *out);
+/* lb_subset_config; out->subsets stays NULL without selectors: nothing of it counts then, as in Envoy. */
+void lk_decode_subset_config(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster__LbSubsetConfig *in,
+                             struct lk_cluster_config *out);
+/* The same as an extension; subset_lb_policy is left to the caller. */
+void lk_decode_subset_policy(struct lk_decoder *decoder,
+                             const Envoy__Extensions__LoadBalancingPolicies__Subset__V3__Subset *in,
+                             struct lk_cluster_config *out);
 void lk_decode_cluster_dns(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,
                            struct lk_cluster_config *out);
 void lk_decode_cluster_http(struct lk_decoder *decoder, const Envoy__Config__Cluster__V3__Cluster *in,

@@ -1,4 +1,4 @@
-/* Metadata trees. The depth was bounded when the bytes were unpacked. Main thread. */
+/* Metadata trees. The depth was bounded when the bytes were unpacked. Main thread, but for lk_value_from_bytes. */
 #include "xds/decode/decode_metadata.h"
 
 #include "xds/decode/pb_pack.h"
@@ -55,6 +55,24 @@ void lk_decode_value(struct lk_decoder *decoder, const Google__Protobuf__Value *
         out->kind = LK_VALUE_NULL;
         break;
     }
+}
+
+bool lk_value_from_bytes(struct lk_arena *arena, struct lk_str bytes, struct lk_value *out)
+{
+    struct lk_decoder decoder;
+    struct lk_errors errors;
+    struct lk_error error;
+
+    lk_errors_init(&errors);
+    lk_decoder_init(&decoder, arena, &errors);
+    const ProtobufCMessage *value = lk_pb_unpack(&decoder.scratch, &google__protobuf__value__descriptor, bytes, &error);
+
+    *out = (struct lk_value){.kind = LK_VALUE_NULL};
+    if (value != NULL)
+        lk_decode_value(&decoder, (const Google__Protobuf__Value *)value, out);
+    lk_decoder_fini(&decoder);
+    lk_errors_fini(&errors);
+    return value != NULL;
 }
 
 const struct lk_metadata *lk_decode_metadata(struct lk_decoder *decoder, const Envoy__Config__Core__V3__Metadata *in)

@@ -5,6 +5,7 @@
 #include "xds/decode/decode_common.h"
 #include "xds/decode/decode_format.h"
 #include "xds/decode/decode_matcher.h"
+#include "xds/decode/decode_metadata.h"
 
 #define ROUTE_TIMEOUT_DEFAULT_MS 15000
 
@@ -107,6 +108,7 @@ static void route_action(struct lk_decoder *decoder, const Envoy__Config__Route_
 {
     static const unsigned codes[] = {503, 404, 500};
 
+    out->metadata_match = lk_match_criteria_of(decoder->arena, NULL, lk_decode_metadata(decoder, in->metadata_match));
     cluster(decoder, in, out);
     out->cluster_not_found_code = codes[0];
     if (lk_decode_enum_ok(decoder, "cluster_not_found_response_code",

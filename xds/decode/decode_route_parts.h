@@ -7,6 +7,7 @@ void lk_decode_route_match(struct lk_decoder *decoder, const Envoy__Config__Rout
                            struct lk_route_match *out);
 void lk_decode_route_action(struct lk_decoder *decoder, const Envoy__Config__Route__V3__RouteAction *in,
                             struct lk_route_action *out);
+/* After out->metadata_match, which each cluster's own is laid over. */
 void lk_decode_weighted_clusters(struct lk_decoder *decoder, const Envoy__Config__Route__V3__WeightedCluster *in,
                                  struct lk_route_action *out);
 void lk_decode_redirect(struct lk_decoder *decoder, const Envoy__Config__Route__V3__RedirectAction *in,

@@ -5,6 +5,7 @@
 #include "xds/decode/decode_common.h"
 #include "xds/decode/decode_format.h"
 #include "xds/decode/decode_matcher.h"
+#include "xds/decode/decode_metadata.h"
 
 static void weighted_cluster(struct lk_decoder *decoder,
                              const Envoy__Config__Route__V3__WeightedCluster__ClusterWeight *in, const char *prefix,
@@ -43,6 +44,8 @@ void lk_decode_weighted_clusters(struct lk_decoder *decoder, const Envoy__Config
         size_t at = lk_errors_push_index(decoder->errors, "clusters", i);
 
         weighted_cluster(decoder, in->clusters[i], in->runtime_key_prefix, &list[i]);
+        list[i].metadata_match = lk_match_criteria_of(decoder->arena, out->metadata_match,
+                                                      lk_decode_metadata(decoder, in->clusters[i]->metadata_match));
         total += list[i].weight;
         lk_errors_pop(decoder->errors, at);
     }

@@ -45,6 +45,24 @@ LK_TEST(metadata, compares_objects_in_any_order)
     LK_CHECK(!lk_value_eq(&inner[0], &inner[1]));
 }
 
+LK_TEST(metadata, equal_values_have_equal_hashes)
+{
+    struct lk_value swapped[] = {inner[3], inner[2], inner[1], inner[0]};
+    struct lk_value other = {.kind = LK_VALUE_OBJECT, .children = swapped, .child_count = 4};
+    struct lk_value reversed[] = {numbers[2], numbers[1], numbers[0]};
+    struct lk_value list = inner[3];
+    const struct lk_value zeros[] = {{.kind = LK_VALUE_NUMBER, .number = 0.0},
+                                     {.kind = LK_VALUE_NUMBER, .number = -0.0}};
+
+    LK_CHECK_EQ_UINT(lk_value_hash(&namespaces[0]), lk_value_hash(&other));
+    swapped[2].boolean = false;
+    LK_CHECK(lk_value_hash(&namespaces[0]) != lk_value_hash(&other));
+    list.children = reversed;
+    LK_CHECK(lk_value_hash(&list) != lk_value_hash(&inner[3]));
+    LK_CHECK_EQ_UINT(lk_value_hash(&zeros[0]), lk_value_hash(&zeros[1]));
+    LK_CHECK(lk_value_hash(&numbers[0]) != lk_value_hash(&numbers[1]));
+}
+
 LK_TEST(metadata, prints_json_but_a_lone_string_as_it_is)
 {
     struct lk_arena *arena = lk_arena_new();

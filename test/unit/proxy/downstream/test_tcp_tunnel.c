@@ -224,7 +224,7 @@ LK_TEST(tcp_tunnel, connection_limit_of_the_cluster_refuses)
 LK_TEST(tcp_tunnel, weights_choose_among_clusters)
 {
     struct tunnel_test t;
-    const struct lk_tcp_weighted weighted[] = {{LK_STR_INIT("nowhere"), 1}, {LK_STR_INIT("upstream"), 3}};
+    const struct lk_tcp_weighted weighted[] = {{LK_STR_INIT("nowhere"), 1, NULL}, {LK_STR_INIT("upstream"), 3, NULL}};
     unsigned there = 0;
     begin(&t);
     t.config.weighted = weighted;

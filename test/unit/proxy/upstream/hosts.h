@@ -1,4 +1,4 @@
-/* Host sets for tests: each host is 10.0.PRIORITY.N. */
+/* Host sets for tests: each host is 10.PRIORITY and its number in two parts. */
 #pragma once
 
 #include "proxy/base/mem.h"
@@ -17,7 +17,8 @@ static inline struct lk_host_set *test_hosts(const struct test_host *specs, size
     for (size_t i = 0; i < count; i++) {
         char text[32];
         struct lk_addr addr;
-        snprintf(text, sizeof(text), "10.0.%u.%zu", specs[i].priority & 255u, i + 1);
+        snprintf(text, sizeof(text), "10.%u.%u.%u", specs[i].priority & 255u, (unsigned)(i / 250) & 255u,
+                 (unsigned)(i % 250) + 1);
         LK_CHECK(lk_addr_parse_ip(lk_str_from(text), 80, &addr));
         struct lk_host_state *state = lk_host_state_new(&addr);
         hosts[i] = lk_host_new(state, NULL);

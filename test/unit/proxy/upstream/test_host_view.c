@@ -15,7 +15,7 @@ static struct lk_host_view *view_of_tens(const unsigned (*mix)[2], uint16_t prio
             specs[count++] = (struct test_host){p, i < mix[p][0] ? UP : i < mix[p][0] + mix[p][1] ? WEAK : DOWN, 1};
     }
     struct lk_host_set *set = test_hosts(specs, count);
-    struct lk_host_view *view = lk_host_view_new(set, panic_percent, NULL, NULL);
+    struct lk_host_view *view = lk_host_view_new(set, panic_percent, NULL);
     lk_host_set_unref(set);
     return view;
 }
@@ -100,12 +100,12 @@ LK_TEST(host_view, panic_everywhere_spreads_by_host_counts)
 {
     const struct test_host specs[] = {{0, DOWN, 1}, {0, DOWN, 1}, {0, UP, 1}, {1, DOWN, 1}, {1, DOWN, 1}};
     struct lk_host_set *set = test_hosts(specs, 3); /* first: one priority, one of three */
-    struct lk_host_view *view = lk_host_view_new(set, 50, NULL, NULL);
+    struct lk_host_view *view = lk_host_view_new(set, 50, NULL);
     LK_CHECK(view->total_panic);
     lk_host_view_free(view);
     lk_host_set_unref(set);
     set = test_hosts(specs, 5);
-    view = lk_host_view_new(set, 50, NULL, NULL);
+    view = lk_host_view_new(set, 50, NULL);
     LK_CHECK(view->total_panic);
     LK_CHECK_EQ_UINT(view->priorities[0].load, 60);
     LK_CHECK_EQ_UINT(view->priorities[1].load, 40);
@@ -130,7 +130,7 @@ LK_TEST(host_view, without_panic_unhealthy_hosts_get_nothing)
 LK_TEST(host_view, empty_set_has_no_group)
 {
     struct lk_host_set *set = test_hosts(NULL, 0);
-    struct lk_host_view *view = lk_host_view_new(set, 50, NULL, NULL);
+    struct lk_host_view *view = lk_host_view_new(set, 50, NULL);
     bool panic;
     LK_CHECK_NULL(lk_host_view_group(view, 42, &panic));
     lk_host_view_free(view);
@@ -141,7 +141,7 @@ LK_TEST(host_view, priorities_may_have_gaps)
 {
     const struct test_host specs[] = {{2, UP, 1}, {128, UP, 1}};
     struct lk_host_set *set = test_hosts(specs, 2);
-    struct lk_host_view *view = lk_host_view_new(set, 50, NULL, NULL);
+    struct lk_host_view *view = lk_host_view_new(set, 50, NULL);
     bool panic;
     LK_CHECK_EQ_UINT(view->priority_count, 129);
     LK_CHECK_EQ_PTR(lk_host_view_group(view, 99, &panic), &view->priorities[2].healthy);
@@ -159,12 +159,44 @@ LK_TEST(host_view, predicate_narrows_before_health_counts)
     const struct test_host specs[] = {{0, UP, 1}, {0, UP, 9}, {0, DOWN, 9}, {0, UP, 1}};
     const uint32_t nine = 9;
     struct lk_host_set *set = test_hosts(specs, 4);
-    struct lk_host_view *view = lk_host_view_new(set, 50, is_heavy, &nine);
+    struct lk_narrowing narrowing = {.predicate = is_heavy, .arg = &nine};
+    struct lk_host_view *view = lk_host_view_new(set, 50, &narrowing);
     bool panic;
     const struct lk_view_group *group = lk_host_view_group(view, 0, &panic);
     LK_CHECK_EQ_UINT(view->priorities[0].all.count, 2);
     LK_CHECK_EQ_UINT(group->count, 1);
     LK_CHECK_EQ_UINT(group->slots[0]->host->weight, 9);
+    lk_host_view_free(view);
+    lk_host_set_unref(set);
+}
+
+LK_TEST(host_view, entries_are_united_in_the_order_of_the_set)
+{
+    const struct test_host specs[] = {{0, UP, 1}, {0, UP, 2}, {0, DOWN, 3}, {1, UP, 9}};
+    const struct lk_host_index_entry one = {.positions = (const uint32_t[]){1, 3}, .count = 2};
+    const struct lk_host_index_entry two = {.positions = (const uint32_t[]){1, 2}, .count = 2};
+    const struct lk_host_index_entry *entries[] = {&one, &two};
+    const uint32_t nine = 9;
+    struct lk_host_set *set = test_hosts(specs, 4);
+    struct lk_narrowing narrowing = {.entries = entries, .entry_count = 1};
+    struct lk_host_view *view = lk_host_view_new(set, 50, &narrowing);
+    LK_CHECK_EQ_PTR(view->slots[0].host, set->hosts[1]);
+    LK_CHECK_EQ_PTR(view->slots[1].host, set->hosts[3]);
+    LK_CHECK_EQ_UINT(view->priorities[0].all.count, 1);
+    LK_CHECK_EQ_UINT(view->priorities[1].all.count, 1);
+    lk_host_view_free(view);
+    narrowing.entry_count = 2;
+    view = lk_host_view_new(set, 50, &narrowing);
+    for (size_t i = 0; i < 3; i++)
+        LK_CHECK_EQ_PTR(view->slots[i].host, set->hosts[i + 1]);
+    LK_CHECK_EQ_UINT(view->priorities[0].all.count, 2);
+    LK_CHECK_EQ_UINT(view->priorities[0].healthy.count, 1);
+    lk_host_view_free(view);
+    narrowing = (struct lk_narrowing){.entries = entries, .entry_count = 2, .predicate = is_heavy, .arg = &nine};
+    view = lk_host_view_new(set, 50, &narrowing);
+    LK_CHECK_EQ_PTR(view->slots[0].host, set->hosts[3]);
+    LK_CHECK_EQ_UINT(view->priorities[0].all.count, 0);
+    LK_CHECK_EQ_UINT(view->priorities[1].load, 100);
     lk_host_view_free(view);
     lk_host_set_unref(set);
 }

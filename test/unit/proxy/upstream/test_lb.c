@@ -20,7 +20,7 @@ static void begin(struct setup *s, enum lk_lb_policy policy, const uint32_t *wei
         specs[i] = (struct test_host){0, LK_HEALTH_HEALTHY, weights[i]};
     memset(s, 0, sizeof(*s));
     s->set = test_hosts(specs, count);
-    s->view = lk_host_view_new(s->set, 50, NULL, NULL);
+    s->view = lk_host_view_new(s->set, 50, NULL);
     s->group = &s->view->priorities[0].healthy;
     s->config = (struct lk_cluster_config){.lb = policy, .least_request_choices = 2, .least_request_active_bias = 1.0};
 }

@@ -172,6 +172,30 @@ LK_TEST(decode_route, reads_a_forwarding_action)
     end();
 }
 
+LK_TEST(decode_route, reads_what_endpoints_are_to_match)
+{
+    const struct lk_route *route = decode_one(
+        "{match: {prefix: /}, route: {metadata_match: {filter_metadata: {envoy.lb: {stage: prod, lane: base}, other: "
+        "{x: y}}}, weighted_clusters: {clusters: [{name: a, weight: 1, metadata_match: {filter_metadata: {envoy.lb: "
+        "{lane: gray, n: 1}}}}, {name: b, weight: 1}, {name: c, weight: 1, metadata_match: {filter_metadata: {other: "
+        "{x: y}}}}]}}}");
+    const struct lk_route_action *action = &route->action;
+    const struct lk_match_criteria *own = action->weighted[0].metadata_match;
+
+    lk_decode_fixture_clean(&fixture);
+    LK_CHECK_EQ_UINT(action->metadata_match->count, 2);
+    LK_CHECK_LKSTR(action->metadata_match->items[0].name, "lane");
+    LK_CHECK_LKSTR(action->metadata_match->items[0].text, "base");
+    LK_CHECK_EQ_UINT(own->count, 3);
+    LK_CHECK_LKSTR(lk_match_criteria_get(own, LK_STR("lane"))->text, "gray");
+    LK_CHECK_LKSTR(lk_match_criteria_get(own, LK_STR("stage"))->text, "prod");
+    LK_CHECK_EQ_PTR(action->weighted[1].metadata_match, action->metadata_match);
+    LK_CHECK_EQ_PTR(action->weighted[2].metadata_match, action->metadata_match);
+    end();
+    LK_CHECK_NULL(decode_one("{match: {prefix: /}, route: {cluster: a}}")->action.metadata_match);
+    end();
+}
+
 LK_TEST(decode_route, gives_a_route_its_defaults)
 {
     const struct lk_route_action *action = &decode_one("{match: {prefix: /}, route: {cluster: c}}")->action;
