@@ -143,7 +143,7 @@ struct lk_cluster_config {
     /* health */
     const struct lk_health_check_config *health_check; /* NULL: no active checks */
     const struct lk_outlier_config *outlier;           /* NULL: no outlier detection */
-    const struct lk_subset_config *subsets; /* NULL: none */
+    const struct lk_subset_config *subsets;            /* NULL: none */
     /* DNS */
     enum lk_dns_lookup_family dns_family;
     uint32_t dns_refresh_ms;                          /* 5000 */

@@ -1,6 +1,5 @@
 /*
- * The stats of the core, block by block, under Envoy's names (docs: cluster, HTTP connection manager, listener, TCP
- * proxy and server statistics). X(enumerator, name, kind). The enumerator is the index into the block.
+ * The stats of the core, block by block, under Envoy's names. X(enumerator, name, kind): the enumerator is the index.
  */
 #pragma once
 
