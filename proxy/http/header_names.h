@@ -31,6 +31,7 @@
     X(KEEP_ALIVE, "keep-alive")                                                                                        \
     X(LOCATION, "location")                                                                                            \
     X(ORIGIN, "origin")                                                                                                \
+    X(P_PRADAR_CLUSTER_TEST, "p-pradar-cluster-test")                                                                  \
     X(PROXY_CONNECTION, "proxy-connection")                                                                            \
     X(PROXY_AUTHENTICATE, "proxy-authenticate")                                                                        \
     X(REFERER, "referer")                                                                                              \
@@ -48,6 +49,7 @@
     X(SW8_CORRELATION, "sw8-correlation")                                                                              \
     X(SW8_X, "sw8-x")                                                                                                  \
     X(UBER_TRACE_ID, "uber-trace-id")                                                                                  \
+    X(X_ASM_PREFER_TAG, "x-asm-prefer-tag")                                                                            \
     X(X_B3_FLAGS, "x-b3-flags")                                                                                        \
     X(X_B3_PARENTSPANID, "x-b3-parentspanid")                                                                          \
     X(X_B3_SAMPLED, "x-b3-sampled")                                                                                    \
@@ -87,7 +89,11 @@
     X(X_FORWARDED_PORT, "x-forwarded-port")                                                                            \
     X(X_FORWARDED_PROTO, "x-forwarded-proto")                                                                          \
     X(X_LANE, "x-lane")                                                                                                \
-    X(X_REQUEST_ID, "x-request-id")
+    X(X_MSE_GRAY_TAG, "x-mse-gray-tag")                                                                                \
+    X(X_MSE_TAG, "x-mse-tag")                                                                                          \
+    X(X_OPENSERGO_TRAFFIC, "x-opensergo-traffic")                                                                      \
+    X(X_REQUEST_ID, "x-request-id")                                                                                    \
+    X(X_VIRTUAL_ENV, "x-virtual-env")
 
 enum lk_header_id {
 #define X(id, name) LK_HEADER_##id,
