@@ -1,6 +1,6 @@
 /*
- * The fields that Envoy's API marks as sensitive, of the messages that we have. A test checks that
- * each name exists.
+ * The fields that Envoy's API marks as sensitive, of the messages that we have, and our own secrets. A test checks
+ * that each name exists.
  */
 #include "xds/decode/pb_sensitive.h"
 
@@ -9,6 +9,7 @@
 #include "envoy/extensions/filters/http/ext_authz/v3/ext_authz.pb-c.h"
 #include "envoy/extensions/transport_sockets/tls/v3/common.pb-c.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb-c.h"
+#include "lanekeeper/lane/v1/lane.pb-c.h"
 #include "proxy/base/mem.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ static const struct {
     {&envoy__extensions__filters__http__ext_authz__v3__check_settings__descriptor, "context_extensions"},
     {&envoy__config__trace__v3__client_config__descriptor, "backend_token"},
     {&envoy__config__core__v3__grpc_service__google_grpc__ssl_credentials__descriptor, "private_key"},
+    {&lanekeeper__lane__v1__secret_header__descriptor, "value"},
 };
 
 bool lk_pb_is_sensitive(const ProtobufCMessageDescriptor *desc, const ProtobufCFieldDescriptor *field)
