@@ -55,7 +55,7 @@ LIBRARIES = {
     "pcre2.h": ["proxy/config", "proxy/stats"],
     "http_parser.h": ["proxy/http/h1_codec"],
     "nghttp2/": ["proxy/http/h2_codec"],
-    "xxhash.h": ["proxy/upstream"],
+    "xxhash.h": ["proxy/upstream", "proxy/lane"],
     "openssl/": ["certs"],
     "yaml.h": ["xds"],
     "jansson.h": ["proxy/server", "xds"],
