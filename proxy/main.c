@@ -13,6 +13,7 @@
 #include "proxy/server/server_internal.h"
 #include "xds/bootstrap.h"
 #include "xds/config_dump.h"
+#include "xds/lane_check.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -154,6 +155,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "lanekeeper: %s\n", error.text);
         return EXIT_FAILURE;
     }
+    if (options.mode == LK_MODE_VALIDATE_LANES)
+        return lk_lane_check(options.lanes_path, options.allow_unknown_static) ? EXIT_SUCCESS : EXIT_FAILURE;
     lk_crash_install();
     if (options.enable_core_dump)
         allow_core_dump();

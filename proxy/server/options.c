@@ -159,11 +159,8 @@ static bool parse_flag(struct lk_options *options, char *const *argv, int argc, 
     const struct lk_option_flag *flag = find_flag(name);
     uint64_t bit;
 
-    if (!flag) {
-        const char *what = argv[*at][0] == '-' ? "unknown flag" : "unexpected argument";
-
-        return lk_error_set(error, LK_ERROR_INVALID, "%s %.*s; see --help", what, LK_STR_ARG(name));
-    }
+    if (!flag)
+        return lk_error_set(error, LK_ERROR_INVALID, "unknown flag %.*s; see --help", LK_STR_ARG(name));
     bit = (uint64_t)1 << (flag - lk_option_flags);
     if (*seen & bit)
         return lk_error_set(error, LK_ERROR_INVALID, "--%s is given twice", flag->name);
@@ -190,6 +187,26 @@ static unsigned cpuset_size(void)
     return LK_MIN((unsigned)CPU_COUNT(&set), (unsigned)CONCURRENCY_MAX);
 }
 
+/* An argument that is no flag, the file of validate-lanes. */
+static bool take_file(struct lk_options *options, const char *arg, struct lk_error *error)
+{
+    if (options->lanes_path != NULL)
+        return lk_error_set(error, LK_ERROR_INVALID, "unexpected argument %s; see --help", arg);
+    options->lanes_path = arg;
+    return true;
+}
+
+static bool check_file(const struct lk_options *options, struct lk_error *error)
+{
+    bool wanted = options->mode == LK_MODE_VALIDATE_LANES;
+
+    if (options->lanes_path != NULL && !wanted)
+        return lk_error_set(error, LK_ERROR_INVALID, "unexpected argument %s; see --help", options->lanes_path);
+    if (wanted && (options->lanes_path == NULL || *options->lanes_path == '\0'))
+        return lk_error_set(error, LK_ERROR_INVALID, "--mode validate-lanes: a file is missing; see --help");
+    return true;
+}
+
 /* What depends on several flags. */
 static bool finish(struct lk_options *options, bool concurrency_given, struct lk_error *error)
 {
@@ -213,11 +230,16 @@ bool lk_options_parse(struct lk_options *options, int argc, char *const *argv, s
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--") == 0 || strcmp(argv[i], "--ignore_rest") == 0)
             break;
+        if (argv[i][0] != '-') {
+            if (!take_file(options, argv[i], error))
+                return false;
+            continue;
+        }
         if (!parse_flag(options, argv, argc, &i, &seen, error))
             return false;
         if (options->mode == LK_MODE_HELP || options->mode == LK_MODE_VERSION)
             return true; /* as soon as they are met, whatever follows */
     }
     concurrency_given = seen & ((uint64_t)1 << (find_flag(LK_STR("--concurrency")) - lk_option_flags));
-    return finish(options, concurrency_given, error);
+    return check_file(options, error) && finish(options, concurrency_given, error);
 }

@@ -7,13 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum lk_mode { LK_MODE_SERVE, LK_MODE_VALIDATE, LK_MODE_VERSION, LK_MODE_HELP };
+enum lk_mode { LK_MODE_SERVE, LK_MODE_VALIDATE, LK_MODE_VALIDATE_LANES, LK_MODE_VERSION, LK_MODE_HELP };
 enum lk_drain_strategy { LK_DRAIN_GRADUAL, LK_DRAIN_IMMEDIATE };
 
 struct lk_options {
     enum lk_mode mode;
     const char *config_path; /* NULL: none */
     const char *config_yaml; /* NULL: none; merged over the file */
+    const char *lanes_path;  /* --mode validate-lanes: the argument that is no flag */
     unsigned concurrency;    /* 0: by CPU quota */
     enum lk_log_level log_level;
     const char *component_log_level;

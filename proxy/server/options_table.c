@@ -7,6 +7,7 @@
 static const struct lk_option_choice modes[] = {
     {"serve", LK_MODE_SERVE},
     {"validate", LK_MODE_VALIDATE},
+    {"validate-lanes", LK_MODE_VALIDATE_LANES},
     {NULL, 0},
 };
 static const struct lk_option_choice drain_strategies[] = {
@@ -60,7 +61,8 @@ static const struct lk_option_choice log_levels[] = {
 const struct lk_option_flag lk_option_flags[] = {
     TEXT("config-path", 'c', config_path, "file", "bootstrap, YAML or JSON"),
     TEXT("config-yaml", 0, config_yaml, "text", "bootstrap given inline, merged over the file"),
-    CHOICE("mode", 0, mode, modes, "mode", "serve, or validate: check the configuration, exit 0 or 1"),
+    CHOICE("mode", 0, mode, modes, "mode",
+           "serve; validate: check the configuration, exit 0 or 1; validate-lanes <file>: the same for a lane table"),
     NUMBER("concurrency", concurrency, 0, 1024, 1, "worker threads; default: the CPU quota of the cgroup"),
     SWITCH("cpuset-threads", cpuset_threads, "default of --concurrency: the CPUs this process may run on"),
     CHOICE("log-level", 'l', log_level, log_levels, "level", "trace, debug, info, warning, error, critical, off"),
