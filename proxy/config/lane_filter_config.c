@@ -1,8 +1,6 @@
 /* Questions that the lane filter's configuration answers by itself. Pure; any thread. */
 #include "proxy/config/lane_filter_config.h"
 
-#include "proxy/config/lane_name.h"
-
 bool lk_lane_pattern_parse(struct lk_str text, struct lk_lane_pattern *out)
 {
     size_t star = lk_str_find_byte(text, '*');
@@ -25,26 +23,6 @@ bool lk_lane_patterns_match(const struct lk_lane_patterns *patterns, struct lk_s
 {
     for (size_t i = 0; i < patterns->count; i++)
         if (lk_lane_pattern_match(&patterns->items[i], text))
-            return true;
-    return false;
-}
-
-bool lk_lane_cidrs_contain(const struct lk_lane_cidrs *cidrs, const struct lk_addr *addr)
-{
-    for (size_t i = 0; i < cidrs->count; i++)
-        if (lk_cidr_contains(&cidrs->items[i], addr))
-            return true;
-    return false;
-}
-
-bool lk_lane_filter_allow_lane(const struct lk_lane_filter_allow *allow, struct lk_str lane)
-{
-    if (lk_lane_name_is_shadow(lane) && !allow->shadow)
-        return false;
-    if (allow->any_lane)
-        return true;
-    for (size_t i = 0; i < allow->lane_count; i++)
-        if (lk_str_eq(allow->lanes[i], lane))
             return true;
     return false;
 }

@@ -26,11 +26,14 @@ struct lk_lane_patterns {
 };
 bool lk_lane_patterns_match(const struct lk_lane_patterns *patterns, struct lk_str text);
 
+struct lk_lane_principals {
+    const struct lk_string_matcher *items; /* exact, prefix or suffix */
+    size_t count;
+};
 struct lk_lane_cidrs {
     const struct lk_cidr *items;
     size_t count;
 };
-bool lk_lane_cidrs_contain(const struct lk_lane_cidrs *cidrs, const struct lk_addr *addr);
 
 struct lk_lane_filter_carriers {
     struct lk_str header; /* lower case */
@@ -43,22 +46,18 @@ struct lk_lane_filter_carriers {
 
 struct lk_lane_filter_allow { /* all that is set must hold */
     struct lk_lane_cidrs cidrs;
-    struct lk_lane_patterns principals;
+    struct lk_lane_principals principals;
     struct lk_secret_header secret; /* name empty: none */
-    const struct lk_str *lanes;
+    const struct lk_str *lanes;     /* "*": every lane but shadow lanes */
     size_t lane_count;
-    bool any_lane; /* "*" */
-    bool shadow;
 };
 struct lk_lane_filter_trust {
     struct lk_lane_cidrs plaintext;
-    struct lk_lane_patterns principals; /* none: those of the own trust domain */
-    struct lk_lane_patterns untrusted;
+    struct lk_lane_principals principals; /* none: those of the own trust domain */
+    struct lk_lane_principals untrusted;
     const struct lk_lane_filter_allow *allow;
     size_t allow_count;
 };
-/* Whether the lanes of an entry hold this one; the conditions on the caller are not looked at. */
-bool lk_lane_filter_allow_lane(const struct lk_lane_filter_allow *allow, struct lk_str lane);
 
 enum { /* lanekeeper.lane.v1.Association.Kind, as bits */
        LK_LANE_ID_TRACEPARENT = 1 << 0,

@@ -85,6 +85,7 @@ struct lk_lane_table {
     struct lk_entry_rule *rules; /* constant after lk_entry_prepare */
     size_t rule_count;
     bool rules_prepared;
+    const void *attachment; /* of whoever publishes it: made before, freed with the arena */
 };
 
 /* An empty table that knows base only, with a reference for the caller. Its fields are filled by the decoder, then

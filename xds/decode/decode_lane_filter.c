@@ -40,6 +40,36 @@ static struct lk_lane_patterns patterns(struct lk_decoder *decoder, const char *
     return (struct lk_lane_patterns){list, count};
 }
 
+/* A star at one end; alone it stands for anybody who has an identity. */
+static bool principal(struct lk_decoder *decoder, const char *text, struct lk_string_matcher *out)
+{
+    struct lk_str name = lk_decode_str(decoder, text);
+    bool first = lk_str_has_prefix(name, LK_STR("*"));
+    bool last = !first && lk_str_has_suffix(name, LK_STR("*"));
+
+    out->kind = first  ? (name.len > 1 ? LK_STRING_SUFFIX : LK_STRING_PREFIX)
+                : last ? LK_STRING_PREFIX
+                       : LK_STRING_EXACT;
+    out->text = lk_str(name.ptr + first, name.len - first - last);
+    return name.len > 0 && lk_str_find_byte(out->text, '*') == out->text.len;
+}
+
+static struct lk_lane_principals principals(struct lk_decoder *decoder, const char *field, size_t count,
+                                            char *const *texts)
+{
+    struct lk_string_matcher *list = count > 0 ? lk_arena_array(decoder->arena, count, sizeof(*list)) : NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t mark = lk_errors_push_index(decoder->errors, field, i);
+
+        if (!principal(decoder, texts[i], &list[i]))
+            lk_errors_add(decoder->errors, "'%s' is no identity, expected one with at most one '*', at an end",
+                          texts[i]);
+        lk_errors_pop(decoder->errors, mark);
+    }
+    return (struct lk_lane_principals){list, count};
+}
+
 static struct lk_lane_cidrs cidrs(struct lk_decoder *decoder, const char *field, size_t count, char *const *texts)
 {
     return (struct lk_lane_cidrs){lk_decode_lane_cidrs(decoder, field, count, texts), count};
@@ -111,32 +141,32 @@ static void allow_lanes(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__
                         struct lk_lane_filter_allow *out)
 {
     struct lk_str *lanes = lk_arena_array(decoder->arena, in->n_lanes + 1, sizeof(*lanes));
+    bool any_shadow = false;
 
     for (size_t i = 0; i < in->n_lanes; i++) {
         size_t mark = lk_errors_push_index(decoder->errors, "lanes", i);
-        struct lk_str name = lk_decode_str(decoder, in->lanes[i]);
+        struct lk_str name = lanes[i] = lk_decode_str(decoder, in->lanes[i]);
 
-        if (lk_str_eq(name, LK_STR("*")))
-            out->any_lane = true;
-        else if (!lk_lane_name_valid(name) || lk_lane_name_is_base(name))
+        any_shadow |= lk_lane_name_is_shadow(name);
+        if (!lk_str_eq(name, LK_STR("*")) && (!lk_lane_name_valid(name) || lk_lane_name_is_base(name)))
             lk_errors_add(decoder->errors, "'%s' is no name of a lane, expected one, or *", in->lanes[i]);
         else if (lk_lane_name_is_shadow(name) && !in->shadow)
             lk_errors_add(decoder->errors, "'%s' is a shadow lane, expected shadow: true beside it", in->lanes[i]);
-        else
-            lanes[out->lane_count++] = name;
         lk_errors_pop(decoder->errors, mark);
     }
     out->lanes = lanes;
+    out->lane_count = in->n_lanes;
     if (in->n_lanes == 0)
         lk_errors_add_at(decoder->errors, "lanes", "is missing, expected names of lanes, or *");
+    else if (in->shadow && !any_shadow)
+        lk_errors_add_at(decoder->errors, "lanes", "name no shadow lane, expected one by its name: * stands for none");
 }
 
 static void allow(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Allow *in, struct lk_lane_filter_allow *out)
 {
     out->cidrs = cidrs(decoder, "cidrs", in->n_cidrs, in->cidrs);
-    out->principals = patterns(decoder, "principals", in->n_principals, in->principals);
+    out->principals = principals(decoder, "principals", in->n_principals, in->principals);
     lk_decode_lane_secret(decoder, "secret_header", in->secret_header, &out->secret);
-    out->shadow = in->shadow;
     allow_lanes(decoder, in, out);
     if (in->n_cidrs == 0 && in->n_principals == 0 && in->secret_header == NULL)
         lk_errors_add(decoder->errors, "says of nobody, expected cidrs, principals or secret_header");
@@ -151,8 +181,8 @@ static void trust(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Trust 
         in->n_allow > 0 ? lk_arena_array(decoder->arena, in->n_allow, sizeof(*list)) : NULL;
 
     out->plaintext = cidrs(decoder, "plaintext_cidrs", in->n_plaintext_cidrs, in->plaintext_cidrs);
-    out->principals = patterns(decoder, "principals", in->n_principals, in->principals);
-    out->untrusted = patterns(decoder, "untrusted_sources", in->n_untrusted_sources, in->untrusted_sources);
+    out->principals = principals(decoder, "principals", in->n_principals, in->principals);
+    out->untrusted = principals(decoder, "untrusted_sources", in->n_untrusted_sources, in->untrusted_sources);
     for (size_t i = 0; i < in->n_allow; i++) {
         size_t inner = lk_errors_push_index(decoder->errors, "allow", i);
 

@@ -1,4 +1,4 @@
-/* Patterns and grants of the lane filter's configuration. */
+/* Patterns of the lane filter's configuration. */
 #include "test/support/lk_test.h"
 
 #include "proxy/base/mem.h"
@@ -46,35 +46,4 @@ LK_TEST(lane_filter_config, any_of_a_list_is_enough)
     LK_CHECK(lk_lane_patterns_match(&patterns, LK_STR("bc")));
     LK_CHECK(!lk_lane_patterns_match(&patterns, LK_STR("c")));
     LK_CHECK(!lk_lane_patterns_match(&none, LK_STR("a")));
-}
-
-LK_TEST(lane_filter_config, ranges_hold_addresses)
-{
-    struct lk_cidr range;
-    struct lk_lane_cidrs cidrs = {&range, 1};
-    struct lk_addr addr;
-
-    LK_CHECK(lk_cidr_parse(LK_STR("10.0.0.0"), 8, &range));
-    LK_CHECK(lk_addr_parse_ip(LK_STR("10.1.2.3"), 1, &addr));
-    LK_CHECK(lk_lane_cidrs_contain(&cidrs, &addr));
-    LK_CHECK(lk_addr_parse_ip(LK_STR("11.1.2.3"), 1, &addr));
-    LK_CHECK(!lk_lane_cidrs_contain(&cidrs, &addr));
-}
-
-LK_TEST(lane_filter_config, grants_name_lanes_and_shadow_apart)
-{
-    struct lk_str lanes[] = {LK_STR_INIT("g"), LK_STR_INIT("shadow-1")};
-    struct lk_lane_filter_allow allow = {.lanes = lanes, .lane_count = 2};
-
-    LK_CHECK(lk_lane_filter_allow_lane(&allow, LK_STR("g")));
-    LK_CHECK(!lk_lane_filter_allow_lane(&allow, LK_STR("h")));
-    LK_CHECK(!lk_lane_filter_allow_lane(&allow, LK_STR("shadow-1")));
-    allow.shadow = true;
-    LK_CHECK(lk_lane_filter_allow_lane(&allow, LK_STR("shadow-1")));
-    LK_CHECK(!lk_lane_filter_allow_lane(&allow, LK_STR("shadow-2")));
-    allow.any_lane = true;
-    LK_CHECK(lk_lane_filter_allow_lane(&allow, LK_STR("shadow-2")));
-    allow.shadow = false;
-    LK_CHECK(lk_lane_filter_allow_lane(&allow, LK_STR("h")));
-    LK_CHECK(!lk_lane_filter_allow_lane(&allow, LK_STR("shadow-2")));
 }

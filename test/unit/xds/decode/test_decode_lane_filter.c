@@ -65,7 +65,7 @@ LK_TEST(decode_lane_filter, reads_everything)
         "  aliases: [X-Mse-Tag, x-asm-prefer-tag]}\n"
         "trust:\n  plaintext_cidrs: [10.0.0.0/8]\n  principals: ['spiffe://td/*']\n"
         "  untrusted_sources: ['*/sa/gw']\n"
-        "  allow:\n  - {cidrs: 192.0.2.0/24, principals: a, secret_header: {name: K, value: abcdefgh},\n"
+        "  allow:\n  - {cidrs: 192.0.2.0/24, principals: [a, '*'], secret_header: {name: K, value: abcdefgh},\n"
         "      lanes: [g, shadow-1, '*'], shadow: true}\n"
         "association: {enabled: false, kinds: [SW8, HEADER], header: X-Chain, linger: 1s, max_lifetime: 2s,\n"
         "  capacity: 64, preflight_denominator: 0}\n"
@@ -83,11 +83,15 @@ LK_TEST(decode_lane_filter, reads_everything)
     LK_CHECK_LKSTR(config->carriers.sw8_correlation_key, "k");
     LK_CHECK_LKSTR(config->carriers.aliases[0], "x-mse-tag");
     LK_CHECK_EQ_UINT(config->trust.plaintext.items[0].bits, 8);
-    LK_CHECK(lk_lane_patterns_match(&config->trust.principals, LK_STR("spiffe://td/a")));
-    LK_CHECK(lk_lane_patterns_match(&config->trust.untrusted, LK_STR("spiffe://td/sa/gw")));
+    LK_CHECK(lk_string_matcher_match(&config->trust.principals.items[0], LK_STR("spiffe://td/a")));
+    LK_CHECK(!lk_string_matcher_match(&config->trust.principals.items[0], LK_STR("spiffe://other/a")));
+    LK_CHECK(lk_string_matcher_match(&config->trust.untrusted.items[0], LK_STR("spiffe://td/sa/gw")));
+    LK_CHECK(!lk_string_matcher_match(&config->trust.untrusted.items[0], LK_STR("spiffe://td/sa/web")));
+    LK_CHECK(lk_string_matcher_match(&config->trust.allow[0].principals.items[0], LK_STR("a")));
+    LK_CHECK(lk_string_matcher_match(&config->trust.allow[0].principals.items[1], LK_STR("anybody")));
     LK_CHECK_LKSTR(config->trust.allow[0].secret.name, "k");
-    LK_CHECK(config->trust.allow[0].any_lane && config->trust.allow[0].shadow);
-    LK_CHECK_EQ_UINT(config->trust.allow[0].lane_count, 2);
+    LK_CHECK_EQ_UINT(config->trust.allow[0].lane_count, 3);
+    LK_CHECK_LKSTR(config->trust.allow[0].lanes[1], "shadow-1");
     LK_CHECK(!config->association.enabled);
     LK_CHECK_EQ_UINT(config->association.kinds, LK_LANE_ID_SW8 | LK_LANE_ID_HEADER);
     LK_CHECK_LKSTR(config->association.header, "x-chain");
@@ -153,6 +157,9 @@ LK_TEST(decode_lane_filter, refuses_mistakes_by_path)
         {"carriers: {aliases: ['']}", "carriers.aliases[0]", "must not be empty"},
         {"trust: {plaintext_cidrs: [x]}", "trust.plaintext_cidrs[0]", "no network range"},
         {"trust: {principals: ['*a*']}", "trust.principals[0]", "at most one '*'"},
+        {"trust: {principals: ['a*b']}", "trust.principals[0]", "at most one '*', at an end"},
+        {"trust: {untrusted_sources: ['']}", "trust.untrusted_sources[0]", "no identity"},
+        {"trust: {allow: [{cidrs: 10.0.0.0/8, lanes: '*', shadow: true}]}", "trust.allow[0].lanes", "by its name"},
         {"trust: {allow: [{lanes: g}]}", "trust.allow[0]", "says of nobody"},
         {"trust: {allow: [{cidrs: 10.0.0.0/8}]}", "trust.allow[0].lanes", "is missing"},
         {"trust: {allow: [{cidrs: 10.0.0.0/8, lanes: base}]}", "trust.allow[0].lanes[0]", "no name of a lane"},
