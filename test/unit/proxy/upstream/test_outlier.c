@@ -184,8 +184,8 @@ LK_TEST(outlier, host_returns_and_is_ejected_longer_the_next_time)
     o.config.base_ejection_ms = 40;
     o.config.interval_ms = 20;
     upstream_start(o.h.f);
-    answers(&o, 0, 500, 3);
     uint64_t out = lk_loop_now_ms(o.h.f->loop);
+    answers(&o, 0, 500, 3);
     UPSTREAM_UNTIL(o.h.f, !ejected(&o, 0));
     LK_CHECK(lk_loop_now_ms(o.h.f->loop) - out >= 40);
     LK_CHECK_EQ_UINT(stat(&o, "active"), 0);
