@@ -53,3 +53,8 @@ struct lk_hash128 lk_association_key(const struct lk_hash_key *seed, enum lk_ass
     }
     return lk_keyed_hash(seed, (uint64_t)kind, id);
 }
+
+bool lk_association_is_sampled(struct lk_str id, uint32_t one_in)
+{
+    return one_in != 0 && lk_str_hash(id) % one_in == 0;
+}

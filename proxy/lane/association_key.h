@@ -7,6 +7,9 @@
 #include "proxy/base/str.h"
 #include "proxy/lane/keyed_hash.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* In the order in which evidence is believed. Ids of different kinds never match each other. */
 enum lk_association_kind {
     LK_ASSOCIATION_TRACEPARENT, /* the trace id: 32 hexadecimal digits */
@@ -24,3 +27,7 @@ enum lk_association_kind {
  * at index 14, in which Envoy keeps the trace decision. Anything else: the bytes.
  */
 struct lk_hash128 lk_association_key(const struct lk_hash_key *seed, enum lk_association_kind kind, struct lk_str id);
+
+/* Whether an unmarked request with this id is one of the sample (one in `one_in`; 0: none) that is tracked by a probe.
+ * Every process picks the same ids. */
+bool lk_association_is_sampled(struct lk_str id, uint32_t one_in);

@@ -62,3 +62,18 @@ LK_TEST(association_key, kinds_never_match_each_other)
         }
     }
 }
+
+LK_TEST(association_key, one_id_in_so_many_is_sampled)
+{
+    unsigned sampled = 0;
+
+    for (unsigned i = 0; i < 102400; i++) {
+        char text[40];
+        struct lk_str id = lk_str(text, (size_t)snprintf(text, sizeof(text), "%032x", i));
+
+        sampled += lk_association_is_sampled(id, 1024);
+        LK_CHECK(!lk_association_is_sampled(id, 0));
+        LK_CHECK(lk_association_is_sampled(id, 1));
+    }
+    LK_CHECK_NEAR(sampled, 100, 40);
+}

@@ -262,6 +262,8 @@ LK_TEST(guard, only_a_higher_revision_arms_it_again)
     LK_CHECK(lk_guard_is_tripped(traffic.guard, 41));
     push(&traffic, 7, &usual);
     LK_CHECK(lk_guard_is_tripped(traffic.guard, 7));
+    LK_CHECK(lk_guard_verdict(traffic.guard)->tripped);
+    LK_CHECK_EQ_UINT(lk_guard_verdict(traffic.guard)->revision, 41);
     push(&traffic, 42, &usual);
     LK_CHECK(!lk_guard_is_tripped(traffic.guard, 42));
     LK_CHECK(lk_guard_is_tripped(traffic.guard, 41));
