@@ -268,9 +268,9 @@ uint64_t lk_association_insert(struct lk_association *table, enum lk_association
     pthread_mutex_lock(&shard->lock);
     entry = open_entry(shard, &key, value, now_ms);
     if (entry != NULL) {
-        uint64_t index = shard_index(table, &key) * table->shard_capacity + (uint64_t)(entry - shard->entries);
+        uint64_t first = (uint64_t)shard_index(table, &key) * table->shard_capacity;
 
-        handle = (uint64_t)entry->generation << 32 | index;
+        handle = (uint64_t)entry->generation << 32 | (first + (uint64_t)(entry - shard->entries));
     }
     pthread_mutex_unlock(&shard->lock);
     return handle;
