@@ -252,8 +252,8 @@ static struct lk_association_entry *open_entry(struct lk_association_shard *shar
 
 /* --- the interface ---------------------------------------------------------------------------------------------- */
 
-uint64_t lk_association_insert(struct lk_association *table, enum lk_association_kind kind, struct lk_str id,
-                               uint32_t value, uint64_t now_ms)
+uint64_t lk_association_insert(struct lk_association *table, unsigned kind, struct lk_str id, uint32_t value,
+                               uint64_t now_ms)
 {
     struct lk_association_shard *shard;
     struct lk_association_entry *entry;
@@ -263,7 +263,7 @@ uint64_t lk_association_insert(struct lk_association *table, enum lk_association
     LK_ASSERT(value == LK_ASSOCIATION_PROBE || (value & ~LK_ASSOCIATION_DOMINANT) <= LK_ASSOCIATION_LANE_MAX);
     if (id.len == 0)
         return 0;
-    key = lk_association_key(&table->seed, kind, id);
+    key = lk_keyed_hash(&table->seed, kind, id);
     shard = &make_storage(table)->shards[shard_index(table, &key)];
     pthread_mutex_lock(&shard->lock);
     entry = open_entry(shard, &key, value, now_ms);
@@ -327,8 +327,8 @@ static enum lk_association_result locked_lookup(const struct lk_association *tab
     return result;
 }
 
-enum lk_association_result lk_association_lookup(struct lk_association *table, enum lk_association_kind kind,
-                                                 struct lk_str id, uint64_t now_ms, uint32_t *value)
+enum lk_association_result lk_association_lookup(struct lk_association *table, unsigned kind, struct lk_str id,
+                                                 uint64_t now_ms, uint32_t *value)
 {
     enum lk_association_result result = LK_ASSOCIATION_MISS;
     struct lk_association_shard *shard;
@@ -341,7 +341,7 @@ enum lk_association_result lk_association_lookup(struct lk_association *table, e
     storage = storage_of(table);
     if (LK_UNLIKELY(storage == NULL))
         return LK_ASSOCIATION_MISS;
-    key = lk_association_key(&table->seed, kind, id);
+    key = lk_keyed_hash(&table->seed, kind, id);
     shard = &storage->shards[shard_index(table, &key)];
     if (lk_association_shard_may_hold(shard, &key))
         result = locked_lookup(table, shard, &key, now_ms, value);

@@ -12,7 +12,8 @@
  */
 #pragma once
 
-#include "proxy/lane/association_key.h"
+#include "proxy/base/str.h"
+#include "proxy/lane/keyed_hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,17 +67,18 @@ struct lk_association *lk_association_new(const struct lk_association_options *o
 void lk_association_free(struct lk_association *table);
 
 /*
- * Binds an id to a value and opens its entry. The result is what lk_association_release takes back when the inbound
- * request is over; 0 when nothing was inserted (empty id, no room, a probe for an id that has a lane), which needs no
- * release. One request may insert several ids.
+ * Binds an id to a value and opens its entry. The id is the bytes of its canonical form, in which inbound and outbound
+ * side agree; `kind` tells traceparent from sw8, b3, x-request-id and so on: ids of different kinds never match. The
+ * result is what lk_association_release takes back when the inbound request is over; 0 when nothing was inserted (empty
+ * id, no room, a probe for an id that has a lane), which needs no release. One request may insert several ids.
  */
-uint64_t lk_association_insert(struct lk_association *table, enum lk_association_kind kind, struct lk_str id,
-                               uint32_t value, uint64_t now_ms);
+uint64_t lk_association_insert(struct lk_association *table, unsigned kind, struct lk_str id, uint32_t value,
+                               uint64_t now_ms);
 /* Once for each insert. A handle whose entry is gone, or 0, is ignored. */
 void lk_association_release(struct lk_association *table, uint64_t handle, uint64_t now_ms);
 /* *value is 0 unless the result says otherwise. A hit counts as use and makes a closed entry linger anew. */
-enum lk_association_result lk_association_lookup(struct lk_association *table, enum lk_association_kind kind,
-                                                 struct lk_str id, uint64_t now_ms, uint32_t *value);
+enum lk_association_result lk_association_lookup(struct lk_association *table, unsigned kind, struct lk_str id,
+                                                 uint64_t now_ms, uint32_t *value);
 /* Frees what has expired; to be called every second or so. An entry that max_lifetime cut short is free at the latest
  * one linger after it expired; it is never found meanwhile. */
 void lk_association_sweep(struct lk_association *table, uint64_t now_ms);

@@ -3,7 +3,8 @@
 
 #include "test/support/lk_test.h"
 
-#define TRACE LK_ASSOCIATION_TRACEPARENT
+#define TRACE 0 /* kinds of ids */
+#define REQUEST_ID 5
 #define LINGER 30000
 #define LIFETIME 600000
 
@@ -306,19 +307,32 @@ LK_TEST(association, an_empty_id_is_no_id)
     lk_association_free(table);
 }
 
-LK_TEST(association, a_request_id_is_found_whatever_its_trace_digit)
+LK_TEST(association, kinds_never_match_each_other)
 {
     struct lk_association *table = table_of(16);
     uint32_t value;
 
-    lk_association_insert(table, LK_ASSOCIATION_REQUEST_ID, LK_STR("5f1b5b7e-32c4-4e6b-9a08-d1f8ab0a0001"), 7, 0);
-    LK_CHECK_EQ_INT(lk_association_lookup(table, LK_ASSOCIATION_REQUEST_ID,
-                                          LK_STR("5f1b5b7e-32c4-ae6b-9a08-d1f8ab0a0001"), 0, &value),
-                    LK_ASSOCIATION_HIT);
+    lk_association_insert(table, TRACE, LK_STR("same"), 7, 0);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, REQUEST_ID, LK_STR("same"), 0, &value), LK_ASSOCIATION_MISS);
+    lk_association_insert(table, REQUEST_ID, LK_STR("same"), 8, 0);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, TRACE, LK_STR("same"), 0, &value), LK_ASSOCIATION_HIT);
     LK_CHECK_EQ_UINT(value, 7);
-    LK_CHECK_EQ_INT(
-        lk_association_lookup(table, LK_ASSOCIATION_HEADER, LK_STR("5f1b5b7e-32c4-4e6b-9a08-d1f8ab0a0001"), 0, &value),
-        LK_ASSOCIATION_MISS);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, REQUEST_ID, LK_STR("same"), 0, &value), LK_ASSOCIATION_HIT);
+    LK_CHECK_EQ_UINT(value, 8);
     LK_CHECK_EQ_UINT(stats_of(table).misses, 1);
+    lk_association_free(table);
+}
+
+/* Ids may be numbers as well as text: zero bytes and case count. */
+LK_TEST(association, every_byte_of_an_id_counts)
+{
+    struct lk_association *table = table_of(16);
+    uint32_t value;
+
+    lk_association_insert(table, TRACE, LK_STR("\0a\0b"), 7, 0);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, TRACE, LK_STR("\0a\0b"), 0, &value), LK_ASSOCIATION_HIT);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, TRACE, LK_STR("\0a\0B"), 0, &value), LK_ASSOCIATION_MISS);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, TRACE, LK_STR("\0a\0b\0"), 0, &value), LK_ASSOCIATION_MISS);
+    LK_CHECK_EQ_INT(lk_association_lookup(table, TRACE, LK_STR("a\0b"), 0, &value), LK_ASSOCIATION_MISS);
     lk_association_free(table);
 }

@@ -190,7 +190,7 @@ static void do_insert(struct run *run, unsigned id)
         return;
     handle->id = id;
     handle->birth = model_insert(&run->model, id, value, run->now);
-    handle->real = lk_association_insert(run->table, LK_ASSOCIATION_B3, text_of(id, text), value, run->now);
+    handle->real = lk_association_insert(run->table, 2, text_of(id, text), value, run->now);
     LK_CHECK_EQ_INT(handle->real != 0, handle->birth != 0);
     run->handle_count++;
 }
@@ -213,7 +213,7 @@ static void do_lookup(struct run *run, unsigned id)
     uint32_t expected;
     uint32_t found;
 
-    LK_CHECK_EQ_INT(lk_association_lookup(run->table, LK_ASSOCIATION_B3, text_of(id, text), run->now, &found),
+    LK_CHECK_EQ_INT(lk_association_lookup(run->table, 2, text_of(id, text), run->now, &found),
                     model_lookup(&run->model, id, run->now, &expected));
     LK_CHECK_EQ_UINT(found, expected);
 }

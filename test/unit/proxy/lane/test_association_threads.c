@@ -36,14 +36,14 @@ static enum lk_association_result find(struct lk_association *table, unsigned id
 {
     char text[40];
 
-    return lk_association_lookup(table, LK_ASSOCIATION_TRACEPARENT, text_of(id, text), now_ms, value);
+    return lk_association_lookup(table, 0, text_of(id, text), now_ms, value);
 }
 
 static uint64_t put(struct lk_association *table, unsigned id, uint64_t now_ms)
 {
     char text[40];
 
-    return lk_association_insert(table, LK_ASSOCIATION_TRACEPARENT, text_of(id, text), lane_of(id), now_ms);
+    return lk_association_insert(table, 0, text_of(id, text), lane_of(id), now_ms);
 }
 
 struct held {
