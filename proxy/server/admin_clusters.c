@@ -122,10 +122,10 @@ static void cluster_text(struct lk_admin_request *request, struct lk_cluster *cl
     lk_arena_init(&scratch);
     start = lk_arena_printf(&scratch, "%.*s::", LK_STR_ARG(cluster->config->name));
     put_str(request, start, "observability_name", cluster->config->stat_name);
-    limits_text(request, start, "default_priority", &cluster->breakers[0]);
-    limits_text(request, start, "high_priority", &cluster->breakers[1]);
     if (cluster->outlier)
         outlier_text(request, start);
+    limits_text(request, start, "default_priority", &cluster->breakers[0]);
+    limits_text(request, start, "high_priority", &cluster->breakers[1]);
     put_str(request, start, "added_via_api", LK_STR("false"));
     for (size_t i = 0; hosts && i < hosts->count; i++)
         host_text(request, start, hosts->hosts[i]);

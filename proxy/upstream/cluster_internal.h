@@ -19,6 +19,8 @@ struct lk_clusters {
     struct lk_dns **own_dns; /* of clusters with resolvers of their own */
     size_t own_dns_count, own_dns_cap;
     size_t waiting;
+    uint64_t check_slot_ms; /* when the next health check of a new host begins, and how many do at that moment */
+    unsigned check_slot_used;
     void (*on_ready)(void *arg);
     void *ready_arg;
 };

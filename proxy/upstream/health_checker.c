@@ -13,6 +13,8 @@
 
 #include <stdio.h>
 
+#define FIRST_CHECKS_PER_MS 16
+
 struct lk_health_checker {
     struct lk_cluster *cluster;
     const struct lk_health_check_config *config;
@@ -209,6 +211,23 @@ void lk_check_count_verified(struct lk_check *check)
 
 /* --- hosts come and go -------------------------------------------------------------------------------------------- */
 
+/* Thousands of hosts may come at once: their first checks, and so the later ones, are spread over as many milliseconds
+ * as leave the main loop time for others. */
+static uint64_t first_check_ms(struct lk_health_checker *checker)
+{
+    struct lk_clusters *clusters = checker->cluster->clusters;
+    uint64_t now = lk_loop_now_ms(clusters->options.main_loop);
+    if (clusters->check_slot_ms < now) {
+        clusters->check_slot_ms = now;
+        clusters->check_slot_used = 0;
+    }
+    if (++clusters->check_slot_used > FIRST_CHECKS_PER_MS) {
+        clusters->check_slot_ms++;
+        clusters->check_slot_used = 1;
+    }
+    return clusters->check_slot_ms - now + lk_rand_below(checker->config->initial_jitter_ms);
+}
+
 static bool wants_check(const struct lk_host *host)
 {
     return host->check == NULL || !host->check->disabled;
@@ -247,7 +266,7 @@ static void check_begin(struct lk_health_checker *checker, struct lk_host *host)
     host->state->check = check;
     lk_host_flags_set(host->state,
                       LK_HOST_FAILED_CHECK | (checker->cluster->config->ignore_new_hosts ? LK_HOST_PENDING_CHECK : 0));
-    lk_timer_set(loop_of(check), &check->interval, lk_rand_below(config->initial_jitter_ms));
+    lk_timer_set(loop_of(check), &check->interval, first_check_ms(checker));
 }
 
 /* The host is no longer ours: it is as it was before. */

@@ -1,109 +1,15 @@
-"""Health: active checks and outlier detection take hosts out of rotation and let them back in."""
+"""Active health checks take hosts out of rotation and let them back in."""
 
-import collections
-import json
 import threading
 
 import pytest
-from backend import HttpBackend, TcpBackend, answer, closed_port, echo_bytes
-from bench import Bench, binary_of
-from client import Client, fetch, wait_for
-from config import (bootstrap, cluster, endpoint, file_log, hcm, listener, parse_log, route,
-                    tcp_proxy, to)
+from backend import answer, closed_port
+from client import fetch, wait_for
+from config import address, bootstrap, cluster, endpoint, listener, tcp_proxy
+from dns_server import DnsServer
+from health import CALM, Host, check, flags, spread, start, wait_flags
 
-CALM = {"common_lb_config": {"healthy_panic_threshold": {"value": 0}}}
-
-
-def check(**fields):
-    """A quick HTTP check; its connections are short, so that none is left at the end."""
-    return {"health_checks": [{
-        "timeout": "1s", "interval": "0.05s", "no_traffic_interval": "0.05s",
-        "unhealthy_threshold": 2, "healthy_threshold": 2, "reuse_connection": False,
-        **({} if "tcp_health_check" in fields else {"http_health_check": {"path": "/healthz"}}),
-        **fields,
-    }]}
-
-
-def outlier(**fields):
-    return {"outlier_detection": {
-        "consecutive_5xx": 3, "interval": "0.05s", "base_ejection_time": "0.4s",
-        "max_ejection_percent": 50, "enforcing_success_rate": 0, **fields,
-    }}
-
-
-class Answers:
-    """What a backend answers to checks and to requests; changed by the test at any time."""
-
-    def __init__(self, name):
-        self.name = name
-        self.health = answer("fine")
-        self.work = None
-
-    def on_check(self, _conn, _request):
-        return self.health
-
-    def on_request(self, conn, _request):
-        if callable(self.work):
-            return self.work(conn)
-        return self.work or answer(self.name)
-
-
-class Host:
-    """A backend that can be stopped and started again on its port."""
-
-    def __init__(self, bench, name):
-        self.bench = bench
-        self.answers = Answers(name)
-        self.backend = None
-        self.port = 0
-        self.start()
-
-    def start(self):
-        self.backend = HttpBackend(self.answers.name, default=self.answers.on_request, port=self.port)
-        self.backend.on("/healthz", self.answers.on_check)
-        self.bench.keep(self.backend)
-        self.port = self.backend.port
-
-    def stop(self):
-        self.backend.stop()
-
-    @property
-    def address(self):
-        return ("127.0.0.1", self.port)
-
-
-def start(bench, members, routes=None, name="web", **fields):
-    options = fields.pop("options", {})
-    manager = hcm(*(routes or [route("/", to(name, timeout="3s"))]),
-                  logs=[file_log(bench.log_file())])
-    addresses = [m.address if isinstance(m, Host) else m for m in members]
-    return bench.start(bootstrap([listener("in", manager)], [cluster(name, *addresses, **fields)]),
-                       **options)
-
-
-def flags(proxy, address, name="web"):
-    prefix = f"{name}::{address[0]}:{address[1]}::health_flags::"
-    for line in proxy.admin("/clusters").text.splitlines():
-        if line.startswith(prefix):
-            return line[len(prefix):]
-    return None
-
-
-def wait_flags(proxy, address, wanted, name="web"):
-    wait_for(lambda: flags(proxy, address, name) == wanted, f"{address} has flags {wanted}")
-
-
-def spread(proxy, turns):
-    """Who answered; each on a connection of its own."""
-    counted = collections.Counter()
-    for _ in range(turns):
-        response = fetch(proxy.address("in"))
-        assert response.status == 200, response
-        counted[response.text] += 1
-    return counted
-
-
-# Active checks
+CARES = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
@@ -270,90 +176,28 @@ def test_tcp_checks_with_and_without_a_payload(bench):
     held.close()
 
 
-# Outlier detection
-
-
-def test_a_host_that_fails_is_ejected_and_returns(bench):
-    a, b = Host(bench, "a"), Host(bench, "b")
-    proxy = start(bench, [a, b], **outlier())
-    a.answers.work = answer("broken", status="500 Broken")
-    for _ in range(6):
-        fetch(proxy.address("in"))
-    wait_flags(proxy, a.address, "/failed_outlier_check")
-    assert proxy.stat("cluster.web.outlier_detection.ejections_active") == 1
-    assert proxy.stat("cluster.web.outlier_detection.ejections_enforced_consecutive_5xx") == 1
-    assert proxy.stat("cluster.web.membership_healthy") == 1
-    a.answers.work = None
-    wait_flags(proxy, a.address, "healthy")
-    assert proxy.stat("cluster.web.outlier_detection.ejections_active") == 0
-    wait_for(lambda: fetch(proxy.address("in")).text == "a", "a is used again")
-
-
-@pytest.mark.parametrize("concurrency", [1, 3])
-def test_an_ejected_host_gets_nothing(bench, concurrency):
-    a, b = Host(bench, "a"), Host(bench, "b")
-    proxy = start(bench, [a, b], options={"concurrency": concurrency},
-                  **outlier(base_ejection_time="60s"))
-    a.answers.work = answer("broken", status="503 Broken")
-    wait_for(lambda: fetch(proxy.address("in")) and
-             flags(proxy, a.address) == "/failed_outlier_check", "a is ejected")
-    assert spread(proxy, 30) == {"b": 30}
-
-
-@pytest.mark.parametrize("how", ["refuse", "reset", "hang"])
-def test_what_this_side_sees_ejects_too(bench, how):
-    a, b = Host(bench, "a"), Host(bench, "b")
-    if how == "refuse":
-        a.stop()
-    a.answers.work = (lambda conn: conn.reset()) if how == "reset" else (lambda conn: conn.read(1))
-    proxy = start(bench, [a, b], [route("/", to("web", timeout="0.1s"))],
-                  **outlier(base_ejection_time="60s"))
-    for _ in range(6):
-        fetch(proxy.address("in"), "POST")
-    wait_flags(proxy, a.address, "/failed_outlier_check")
-    assert spread(proxy, 6) == {"b": 6}
-
-
-def test_connects_of_tcp_proxy_that_fail_eject(bench):
-    b = bench.tcp(echo_bytes)
-    held, port = closed_port()
-    proxy = bench.start(bootstrap(
-        [listener("in", tcp_proxy("web", max_connect_attempts=2))],
-        [cluster("web", ("127.0.0.1", port), b.address, **outlier(base_ejection_time="60s"))],
-    ))
-
-    def ejected():
-        with Client(proxy.address("in")) as client:
-            client.send(b"x")
-            client.read(1)
-        return flags(proxy, ("127.0.0.1", port)) == "/failed_outlier_check"
-
-    wait_for(ejected, "the dead host is ejected")
-    assert flags(proxy, b.address) == "healthy"
-    held.close()
-
-
-def test_not_more_than_the_configured_share_is_ejected(bench):
-    a, b = Host(bench, "a"), Host(bench, "b")
-    proxy = start(bench, [a, b], **outlier(base_ejection_time="60s"))
-    a.answers.work = b.answers.work = answer("broken", status="500 Broken")
-    for _ in range(20):
-        fetch(proxy.address("in"))
-    proxy.wait_stat("cluster.web.outlier_detection.ejections_overflow", 1)
-    assert proxy.stat("cluster.web.outlier_detection.ejections_active") == 1
-
-
-def test_a_passed_check_ends_an_ejection(bench):
-    a, b = Host(bench, "a"), Host(bench, "b")
-    proxy = start(bench, [a, b], **check(interval="0.3s", no_traffic_interval="0.3s"),
-                  **outlier(base_ejection_time="60s"))
-    a.answers.work = answer("broken", status="500 Broken")
-    wait_for(lambda: fetch(proxy.address("in")) and
-             flags(proxy, a.address) == "/failed_outlier_check", "a is ejected")
-    wait_flags(proxy, a.address, "healthy")
-
-
-# What cannot be done
+def test_hosts_are_checked_as_dns_names_them(bench):
+    a = bench.http("a", default=lambda _c, _r: answer("a"), host="127.0.0.1")
+    b = bench.http("b", default=lambda _c, _r: answer("b"), host="127.0.0.2", port=a.port)
+    b.on("/healthz", lambda _c, _r: answer("", status="500 Bad"))
+    with DnsServer() as dns:
+        dns.records["app.test"] = ["127.0.0.1"]
+        resolver = {"name": "envoy.network.dns_resolver.cares", "typed_config": {
+            "@type": CARES, "resolvers": [address(dns.address)],
+            "dns_resolver_options": {"no_default_search_domain": True}}}
+        proxy = start(bench, [("app.test", a.port)], type="STRICT_DNS", dns_refresh_rate="0.1s",
+                      dns_lookup_family="V4_ONLY", typed_dns_resolver_config=resolver,
+                      ignore_health_on_host_removal=True, **CALM, **check())
+        dns.records["app.test"] = ["127.0.0.1", "127.0.0.2"]
+        wait_flags(proxy, b.address, "/failed_active_hc")
+        assert spread(proxy, 10) == {"a": 10}
+        b.on("/healthz", lambda _c, _r: answer("fine"))
+        wait_for(lambda: fetch(proxy.address("in")).text == "b", "b is used")
+        dns.records["app.test"] = ["127.0.0.2"]
+        wait_for(lambda: flags(proxy, a.address) is None, "a is gone")
+        wait_for(lambda: proxy.stat("cluster.web.health_check.healthy") == 1, "a is not checked")
+        assert spread(proxy, 10) == {"b": 10}
+        assert flags(proxy, b.address) == "healthy"
 
 
 @pytest.mark.lanekeeper_only("Envoy can")
@@ -364,122 +208,3 @@ def test_checks_that_are_not_built_are_refused_by_name(bench, kind):
     fields["health_checks"][0][kind] = {"name": "x"} if kind == "custom_health_check" else {}
     with pytest.raises(AssertionError, match=kind):
         start(bench, [("127.0.0.1", 1)], **fields)
-
-
-# The same on Envoy
-
-
-NAMES = """attempt success failure network_failure passive_failure healthy degraded
-ejections_active ejections_enforced_total ejections_enforced_consecutive_5xx ejections_overflow
-ejections_detected_consecutive_5xx ejections_detected_consecutive_gateway_failure
-ejections_enforced_consecutive_gateway_failure ejections_total ejections_consecutive_5xx
-membership_total membership_healthy membership_degraded membership_excluded
-lb_healthy_panic upstream_cx_none_healthy""".split()
-
-
-class Scene:
-    """One proxy in front of hosts of every kind, checked once, then asked for things."""
-
-    def __init__(self, bench, kind):
-        self.hosts = {n: Host(bench, n) for n in ("good", "bad", "tired", "out", "flaky", "gate")}
-        self.hosts["bad"].answers.health = answer("", status="500 Bad")
-        self.hosts["tired"].answers.health = answer("", headers=[("x-envoy-degraded", "1")])
-        leave = ("x-envoy-immediate-health-check-fail", "1")
-        self.hosts["out"].answers.health = answer("", status="503 Out", headers=[leave])
-        self.hosts["flaky"].answers.work = answer("", status="500 Bad")
-        self.hosts["gate"].answers.work = answer("", status="503 Busy")
-        self.held, port = closed_port()
-        at = {name: host.address for name, host in self.hosts.items()}
-        at["dead"] = ("127.0.0.1", port)
-        once = check(interval="60s", no_traffic_interval="60s", unhealthy_threshold=3)
-        eject = outlier(base_ejection_time="60s", interval="60s")
-        new = {"common_lb_config": {"ignore_new_hosts_until_first_hc": True}}
-        never = {"healthy_panic_threshold": {"value": 0}}
-        clusters = [
-            cluster("mixed", *[at[n] for n in ("good", "bad", "dead", "tired", "out")], **once),
-            cluster("panic", at["bad"], at["dead"], **once),
-            cluster("calm", at["bad"], at["dead"], common_lb_config=never, **once),
-            cluster("excluded", at["good"], at["out"], **once),
-            cluster("new", at["good"], at["bad"], **new, **once),
-            cluster("ejected", at["flaky"], at["good"], **eject),
-            cluster("gateway", at["gate"], at["good"], **outlier(
-                base_ejection_time="60s", interval="60s", consecutive_5xx=9,
-                consecutive_gateway_failure=2, enforcing_consecutive_gateway_failure=100)),
-            cluster("overflow", at["flaky"], at["good"], **outlier(max_ejection_percent=10)),
-            cluster("always", at["flaky"], at["good"], **outlier(
-                base_ejection_time="60s", interval="60s", max_ejection_percent=10,
-                always_eject_one_host=True)),
-            cluster("split", at["dead"], at["good"], **outlier(
-                base_ejection_time="60s", interval="60s", consecutive_5xx=9,
-                split_external_local_origin_errors=True, consecutive_local_origin_failure=2)),
-        ]
-        self.clusters = [c["name"] for c in clusters]
-        names = {f"{host}:{where[1]}": name for name, where in at.items() for host in [where[0]]}
-        routes = [route(f"/{name}/", to(name, timeout="3s")) for name in self.clusters]
-        manager = hcm(*routes, logs=[file_log(bench.log_file())])
-        self.proxy = bench.start(bootstrap([listener("in", manager)], clusters), kind=kind)
-        self.seen = {}
-        for name in self.clusters:
-            self.play(name)
-        self.seen["flags"] = self.flags(names)
-        self.seen["json"] = self.json_flags(names)
-        self.seen["stats"] = {n: v for n, v in self.proxy.stats().items()
-                              if n.rpartition(".")[2] in NAMES and n.startswith("cluster.")}
-        self.held.close()
-
-    def play(self, name):
-        """Enough requests for every ejection, then what four more meet."""
-        for _ in range(12):
-            fetch(self.proxy.address("in"), target=f"/{name}/early")
-        total = f"cluster.{name}.outlier_detection.ejections_enforced_total"
-        if name in ("ejected", "gateway", "always", "split"):
-            self.proxy.wait_stat(total, 1)
-        for _ in range(4):
-            fetch(self.proxy.address("in"), target=f"/{name}/late")
-        lines = wait_for(lambda: self.logged(name), f"{name} is in the log")
-        late = [parse_log(line) for line in lines]
-        # in panic the balancer's start decides who comes first
-        self.seen[name] = sorted((e["code"], e["flags"]) for e in late)
-
-    def logged(self, name):
-        lines = [line for line in self.proxy.log_lines() if f"/{name}/late" in line]
-        return lines if len(lines) == 4 else None
-
-    def flags(self, names):
-        found = {}
-        for line in self.proxy.admin("/clusters").text.splitlines():
-            parts = line.split("::")
-            if len(parts) == 4 and parts[2] == "health_flags":
-                found[parts[0], names[parts[1]]] = parts[3]
-        return found
-
-    def json_flags(self, names):
-        found = {}
-        for status in self.proxy.admin_json("/clusters?format=json")["cluster_statuses"]:
-            for host in status["host_statuses"]:
-                where = host["address"]["socket_address"]
-                found[status["name"], names[f"127.0.0.1:{where['port_value']}"]] = json.dumps(
-                    host["health_status"], sort_keys=True)
-        return found
-
-
-@pytest.fixture(scope="module")
-def both(proxy_kind, tmp_path_factory):
-    binary_of("envoy")
-    with (Bench(proxy_kind, tmp_path_factory.mktemp("ours")) as ours,
-          Bench("envoy", tmp_path_factory.mktemp("theirs")) as theirs):
-        yield Scene(ours, proxy_kind), Scene(theirs, "envoy")
-
-
-@pytest.mark.parametrize("what", ["flags", "json", "mixed", "panic", "calm", "excluded", "new",
-                                  "ejected", "gateway", "overflow", "always", "split"])
-def test_as_on_envoy(both, what):
-    ours, theirs = (scene.seen[what] for scene in both)
-    assert ours == theirs
-
-
-def test_stats_as_on_envoy(both):
-    ours, theirs = (scene.seen["stats"] for scene in both)
-    shared = {n for n in theirs if n in ours}
-    assert len(shared) > 60
-    assert {n: ours[n] for n in shared} == {n: theirs[n] for n in shared}

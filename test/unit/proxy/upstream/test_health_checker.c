@@ -229,6 +229,32 @@ LK_TEST(health_checker, cluster_whose_unchecked_hosts_go_is_ready)
     upstream_free(h.f);
 }
 
+LK_TEST(health_checker, checks_of_many_new_hosts_are_spread)
+{
+    enum { HOSTS = 200 };
+    struct health h;
+    struct lk_host *hosts[HOSTS];
+    health_new(&h, 0);
+    h.check.no_traffic_interval_ms = 60000;
+    h.check.no_traffic_healthy_interval_ms = 60000;
+    upstream_start(h.f);
+    for (unsigned i = 0; i < HOSTS; i++) {
+        char ip[32];
+        struct lk_addr addr;
+        snprintf(ip, sizeof(ip), "127.0.1.%u", i + 1);
+        LK_CHECK(lk_addr_parse_ip(lk_str_from(ip), 1, &addr)); /* nobody listens there */
+        struct lk_host_state *state = lk_cluster_state(h.f->cluster, &addr);
+        hosts[i] = lk_host_new(state, NULL);
+        lk_host_state_unref(state);
+    }
+    uint64_t begin = lk_loop_now_ms(h.f->loop);
+    lk_cluster_set_hosts(h.f->cluster, lk_host_set_new(hosts, HOSTS, 140));
+    UPSTREAM_UNTIL(h.f, health_stat(&h, "health_check.failure") == HOSTS);
+    LK_CHECK(lk_loop_now_ms(h.f->loop) - begin >= HOSTS / 16 - 1);
+    LK_CHECK_EQ_UINT(health_stat(&h, "health_check.attempt"), HOSTS);
+    upstream_free(h.f);
+}
+
 static struct lk_host_set *with_check(struct health *h, const struct lk_endpoint_check *check)
 {
     struct lk_host_set *set = upstream_hosts(h->f, (const unsigned[]){0}, 1);
