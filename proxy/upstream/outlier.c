@@ -13,7 +13,7 @@ struct watched {
     struct lk_list node;
     struct lk_host_state *state; /* referenced */
     uint64_t generation;
-    uint64_t ejected_at_ms;
+    uint64_t ejected_at_ms, returned_at_ms;
     uint32_t times; /* ejections that still count: each makes the next one longer */
     uint32_t jitter_ms;
 };
@@ -219,6 +219,7 @@ static void on_report(struct lk_work *work)
 
 static void uneject(struct lk_outlier *outlier, struct watched *host)
 {
+    host->returned_at_ms = lk_loop_now_ms(loop_of(outlier));
     lk_host_flags_clear(host->state, LK_HOST_EJECTED);
     forget_all(host->state);
     set_ejected(outlier, outlier->ejected - 1);
@@ -241,10 +242,10 @@ static void on_timer(struct lk_timer *timer)
     LK_LIST_FOREACH(node, &outlier->hosts)
     {
         struct watched *host = LK_LIST_ENTRY(node, struct watched, node);
-        if (is_ejected(host) && now - host->ejected_at_ms >= ejection_ms(outlier, host))
+        if (!is_ejected(host))
+            host->times -= host->times > 0 && now - host->returned_at_ms >= outlier->config->interval_ms;
+        else if (now - host->ejected_at_ms >= ejection_ms(outlier, host))
             uneject(outlier, host);
-        if (!is_ejected(host) && host->times > 0)
-            host->times--;
         more |= is_ejected(host) || host->times > 0;
     }
     if (more)

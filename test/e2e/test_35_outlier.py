@@ -1,5 +1,7 @@
 """Outlier detection: hosts that fail several times in a row are ejected for a while."""
 
+import time
+
 import pytest
 from backend import answer, closed_port, echo_bytes
 from client import Client, fetch, wait_for
@@ -32,6 +34,23 @@ def test_an_ejected_host_gets_nothing(bench, concurrency):
     wait_for(lambda: fetch(proxy.address("in")) and
              flags(proxy, a.address) == "/failed_outlier_check", "a is ejected")
     assert spread(proxy, 30) == {"b": 30}
+
+
+def test_ejections_in_a_row_grow(bench):
+    a, b = Host(bench, "a"), Host(bench, "b")
+    # Envoy would tell its workers of changes within a second only once
+    at_once = {"common_lb_config": {"update_merge_window": "0s"}}
+    proxy = start(bench, [a, b], **at_once, **outlier(
+        consecutive_5xx=1, base_ejection_time="0.3s", interval="0.3s"))
+    a.answers.work = answer("broken", status="500 Broken")
+    lasted = []
+    for _ in range(3):
+        wait_for(lambda: fetch(proxy.address("in")) and
+                 flags(proxy, a.address) == "/failed_outlier_check", "a is ejected")
+        begin = time.monotonic()
+        wait_flags(proxy, a.address, "healthy")
+        lasted.append(time.monotonic() - begin)
+    assert lasted[1] > 0.55 and lasted[2] > 0.85, lasted
 
 
 @pytest.mark.parametrize("how", ["refuse", "reset", "hang"])

@@ -177,44 +177,68 @@ LK_TEST(outlier, one_host_may_always_be_ejected_when_configured_so)
     }
 }
 
-LK_TEST(outlier, host_returns_and_is_ejected_longer_the_next_time)
+LK_TEST(outlier, host_returns_after_its_time_and_can_be_ejected_again)
 {
     struct outliers o;
     outliers_new(&o, 2);
     o.config.base_ejection_ms = 40;
     o.config.interval_ms = 20;
     upstream_start(o.h.f);
-    uint64_t out = lk_loop_now_ms(o.h.f->loop);
+    uint64_t before = lk_loop_now_ms(o.h.f->loop);
     answers(&o, 0, 500, 3);
+    LK_CHECK(ejected(&o, 0));
     UPSTREAM_UNTIL(o.h.f, !ejected(&o, 0));
-    LK_CHECK(lk_loop_now_ms(o.h.f->loop) - out >= 40);
+    LK_CHECK(lk_loop_now_ms(o.h.f->loop) - before >= 40);
     LK_CHECK_EQ_UINT(stat(&o, "active"), 0);
     upstream_turn(o.h.f, 1);
     LK_CHECK_EQ_UINT(upstream_stat(o.h.f, LK_CLUSTER_MEMBERSHIP_HEALTHY), 2);
-    o.config.interval_ms = 1; /* no forgiving before the next errors */
     answers(&o, 0, 500, 3);
     LK_CHECK(ejected(&o, 0));
     upstream_free(o.h.f);
+}
+
+/* How long it takes until host 0 is back after it was ejected now. */
+static uint64_t ejection_lasts(struct outliers *o)
+{
+    uint64_t before = lk_loop_now_ms(o->h.f->loop);
+    answers(o, 0, 500, 3);
+    LK_CHECK(ejected(o, 0));
+    UPSTREAM_UNTIL(o->h.f, !ejected(o, 0));
+    return lk_loop_now_ms(o->h.f->loop) - before;
 }
 
 LK_TEST(outlier, ejections_in_a_row_grow_up_to_the_maximum)
 {
     struct outliers o;
     outliers_new(&o, 2);
-    o.config.base_ejection_ms = 10;
-    o.config.max_ejection_ms = 25;
-    o.config.interval_ms = 100; /* nothing is forgiven while it is out */
+    o.config.base_ejection_ms = 50;
+    o.config.max_ejection_ms = 120;
+    o.config.interval_ms = 20; /* errors that follow at once come before anything is forgiven */
     upstream_start(o.h.f);
-    uint64_t lasted = 0;
-    for (int i = 0; i < 4; i++) {
-        answers(&o, 0, 500, 3);
-        LK_CHECK(ejected(&o, 0));
-        uint64_t out = lk_loop_now_ms(o.h.f->loop);
-        UPSTREAM_UNTIL(o.h.f, !ejected(&o, 0));
-        lasted = lk_loop_now_ms(o.h.f->loop) - out;
-    }
-    LK_CHECK(lasted >= 25 && lasted < 5000);
+    uint64_t first = ejection_lasts(&o);
+    uint64_t second = ejection_lasts(&o);
+    uint64_t third = ejection_lasts(&o);
+    uint64_t fourth = ejection_lasts(&o);
+    LK_CHECK(first >= 50);
+    LK_CHECK(second >= 100);
+    LK_CHECK(third >= 120 && fourth >= 120);
     LK_CHECK_EQ_UINT(stat(&o, "enforced_total"), 4);
+    upstream_free(o.h.f);
+}
+
+LK_TEST(outlier, ejections_get_shorter_while_a_host_does_well)
+{
+    struct outliers o;
+    outliers_new(&o, 2);
+    o.config.base_ejection_ms = 300;
+    o.config.max_ejection_ms = 3000;
+    o.config.interval_ms = 5;
+    upstream_start(o.h.f);
+    ejection_lasts(&o);
+    uint64_t well = lk_loop_now_ms(o.h.f->loop);
+    UPSTREAM_UNTIL(o.h.f, lk_loop_now_ms(o.h.f->loop) - well > 100);
+    uint64_t second = ejection_lasts(&o);
+    LK_CHECK_MSG(second < 550, "%llu ms", (unsigned long long)second);
     upstream_free(o.h.f);
 }
 
