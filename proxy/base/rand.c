@@ -1,6 +1,7 @@
 /* xoshiro256** per thread, seeded from the kernel at the first use in a thread. */
 #include "proxy/base/rand.h"
 
+#include "proxy/base/hex.h"
 #include "proxy/base/mem.h"
 
 #include <errno.h>
@@ -84,29 +85,17 @@ double lk_rand_unit(void)
     return (double)(lk_rand_u64() >> 11) * 0x1p-53;
 }
 
-/* Hexadecimal digits of the bytes of value from the byte `from`, highest first. */
-static char *put_hex(char *out, uint64_t value, unsigned from, unsigned bytes)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = from; i < from + bytes; i++) {
-        unsigned byte = (unsigned)(value >> (56 - 8 * i)) & 0xff;
-        *out++ = digits[byte >> 4];
-        *out++ = digits[byte & 15];
-    }
-    return out;
-}
-
 void lk_rand_uuid(char out[LK_UUID_LEN])
 {
     uint64_t high = (lk_rand_u64() & ~(uint64_t)0xf000) | 0x4000;
     uint64_t low = (lk_rand_u64() & ~((uint64_t)3 << 62)) | (uint64_t)2 << 62;
-    out = put_hex(out, high, 0, 4);
+    out = lk_hex_put(out, high >> 32, 8);
     *out++ = '-';
-    out = put_hex(out, high, 4, 2);
+    out = lk_hex_put(out, high >> 16, 4);
     *out++ = '-';
-    out = put_hex(out, high, 6, 2);
+    out = lk_hex_put(out, high, 4);
     *out++ = '-';
-    out = put_hex(out, low, 0, 2);
+    out = lk_hex_put(out, low >> 48, 4);
     *out++ = '-';
-    put_hex(out, low, 2, 6);
+    lk_hex_put(out, low, 12);
 }

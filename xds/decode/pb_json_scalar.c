@@ -2,8 +2,8 @@
  * Scalars of the protobuf JSON mapping: numbers (also as strings), booleans, strings, bytes in
  * base64, enums by name in any case or by number. Called by pb_json; pure but for the error list.
  */
+#include "proxy/base/base64.h"
 #include "proxy/base/mem.h"
-#include "xds/decode/base64.h"
 #include "xds/decode/pb_fields.h"
 #include "xds/decode/pb_json_internal.h"
 

@@ -3,8 +3,8 @@
 
 #include "google/protobuf/any.pb-c.h"
 #include "proxy/base/arena.h"
+#include "proxy/base/base64.h"
 #include "proxy/base/mem.h"
-#include "xds/decode/base64.h"
 #include "xds/decode/pb_fields.h"
 #include "xds/decode/pb_pack.h"
 #include "xds/decode/pb_sensitive.h"

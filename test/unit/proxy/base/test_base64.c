@@ -1,6 +1,6 @@
-/* Base64 as protobuf JSON reads and writes it (test vectors of RFC 4648 section 10). */
+/* Base64: the vectors of RFC 4648 section 10, both alphabets, padding or none. */
+#include "proxy/base/base64.h"
 #include "test/support/lk_test.h"
-#include "xds/decode/base64.h"
 
 static void check_pair(const char *plain, const char *encoded)
 {

@@ -1,5 +1,5 @@
 /* RFC 4648 sections 4 and 5. Pure functions. */
-#include "xds/decode/base64.h"
+#include "proxy/base/base64.h"
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-/* Base64 in both alphabets of RFC 4648, as protobuf JSON writes and reads bytes. Pure functions. */
+/* Base64 in both alphabets of RFC 4648, as protobuf JSON and SkyWalking headers use it. Pure functions. */
 #pragma once
 
 #include "proxy/base/arena.h"
