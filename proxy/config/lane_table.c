@@ -69,8 +69,7 @@ const struct lk_lane_service *lk_lane_table_service(const struct lk_lane_table *
     return host.len > 0 ? lk_map_get(&table->services, host) : NULL;
 }
 
-/* --- what a mark comes to ------------------------------------------------------------------------------------------
- */
+/* --- what a mark comes to ----------------------------------------------------------------------------------------- */
 
 static enum lk_lane_standing standing_of(const struct lk_lane_table *table, const struct lk_lane *lane, int64_t now_us)
 {
@@ -117,8 +116,7 @@ const char *lk_lane_standing_name(enum lk_lane_standing standing)
     return names[standing];
 }
 
-/* --- the order of fallback -----------------------------------------------------------------------------------------
- */
+/* --- the order of fallback ---------------------------------------------------------------------------------------- */
 
 struct chain {
     const struct lk_lane_table *table;

@@ -15,8 +15,7 @@ struct view {
     struct lk_str host;    /* ptr NULL: not asked yet */
 };
 
-/* --- preparation ---------------------------------------------------------------------------------------------------
- */
+/* --- preparation -------------------------------------------------------------------------------------------------- */
 
 static void prepare_split(struct lk_entry_split *split)
 {
@@ -41,8 +40,7 @@ void lk_entry_prepare(struct lk_lane_table *table)
     table->rules_prepared = true;
 }
 
-/* --- what a request holds ------------------------------------------------------------------------------------------
- */
+/* --- what a request holds ----------------------------------------------------------------------------------------- */
 
 /* Values of a repeated header are joined, so that a second one cannot hide behind the first. ptr NULL: absent. */
 static struct lk_str header_value(const struct view *view, int id, struct lk_str name)
@@ -109,8 +107,7 @@ static struct lk_str host_value(struct view *view)
     return view->host;
 }
 
-/* --- conditions ----------------------------------------------------------------------------------------------------
- */
+/* --- conditions --------------------------------------------------------------------------------------------------- */
 
 /* value.ptr NULL: absent. */
 static bool value_holds(const struct lk_entry_value *condition, struct lk_str value)
@@ -205,8 +202,7 @@ static enum lk_entry_verdict judge(struct view *view, const struct lk_entry_matc
     return judge_named(view, match, detail);
 }
 
-/* --- splits --------------------------------------------------------------------------------------------------------
- */
+/* --- splits ------------------------------------------------------------------------------------------------------- */
 
 uint16_t lk_entry_bucket(const struct lk_entry_split *split, struct lk_str key)
 {
@@ -269,8 +265,7 @@ static void assign_split(const struct view *view, const struct lk_entry_split *s
     }
 }
 
-/* --- the decision --------------------------------------------------------------------------------------------------
- */
+/* --- the decision ------------------------------------------------------------------------------------------------- */
 
 /* New requests enter active lanes only. */
 static void enter(const struct lk_lane_table *table, const struct lk_entry_request *request,

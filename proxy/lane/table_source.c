@@ -50,8 +50,7 @@ void lk_lane_source_free(struct lk_lane_source *source)
     lk_free(source);
 }
 
-/* --- publishing ----------------------------------------------------------------------------------------------------
- */
+/* --- publishing --------------------------------------------------------------------------------------------------- */
 
 bool lk_lane_source_publish(struct lk_lane_source *source, struct lk_lane_table *table)
 {
@@ -63,7 +62,8 @@ bool lk_lane_source_publish(struct lk_lane_source *source, struct lk_lane_table 
         lk_lane_table_unref(table);
         return false;
     }
-    lk_entry_prepare(table);
+    if (!table->rules_prepared) /* else other threads may read it already */
+        lk_entry_prepare(table);
     if (source->options.on_table != NULL)
         source->options.on_table(source->options.arg, table);
     pthread_mutex_lock(&source->lock);
@@ -110,8 +110,7 @@ void lk_lane_source_refuse(struct lk_lane_source *source, const char *origin, co
         LK_LOG(LANE, WARN, "%s: and %zu more mistakes", origin, errors->count + errors->dropped - LOGGED_MISTAKES);
 }
 
-/* --- files ---------------------------------------------------------------------------------------------------------
- */
+/* --- files -------------------------------------------------------------------------------------------------------- */
 
 static void log_warnings(const char *path, const struct lk_errors *errors)
 {
@@ -166,8 +165,7 @@ void lk_lane_source_info(const struct lk_lane_source *source, struct lk_lane_sou
     };
 }
 
-/* --- readers -------------------------------------------------------------------------------------------------------
- */
+/* --- readers ------------------------------------------------------------------------------------------------------ */
 
 uint64_t lk_lane_source_generation(const struct lk_lane_source *source)
 {

@@ -58,8 +58,7 @@ struct lk_lane_source_info {
 /* Main thread, for admin and stats. */
 void lk_lane_source_info(const struct lk_lane_source *source, struct lk_lane_source_info *out);
 
-/* --- on each thread ------------------------------------------------------------------------------------------------
- */
+/* --- on each thread ----------------------------------------------------------------------------------------------- */
 
 struct lk_lane_reader {
     struct lk_lane_source *source;

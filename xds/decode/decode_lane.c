@@ -24,8 +24,7 @@
 typedef Lanekeeper__Lane__V1__Lane lane_proto;
 typedef Lanekeeper__Lane__V1__LaneTable table_proto;
 
-/* --- one lane ------------------------------------------------------------------------------------------------------
- */
+/* --- one lane ----------------------------------------------------------------------------------------------------- */
 
 static void lane_name(struct lk_decoder *decoder, const char *name)
 {
@@ -188,8 +187,7 @@ static void one_lane(struct lk_decoder *decoder, const lane_proto *in, struct lk
     out->owner = lk_decode_str(decoder, in->owner);
 }
 
-/* --- lanes and their parents ---------------------------------------------------------------------------------------
- */
+/* --- lanes and their parents -------------------------------------------------------------------------------------- */
 
 const struct lk_lane *lk_decode_lane_ref(struct lk_decoder *decoder, const struct lk_lane_table *table,
                                          const char *field, const char *name)
@@ -290,8 +288,7 @@ static void decode_lanes(struct lk_decoder *decoder, const table_proto *in, stru
     decode_parents(decoder, in, table, lanes);
 }
 
-/* --- services ------------------------------------------------------------------------------------------------------
- */
+/* --- services ----------------------------------------------------------------------------------------------------- */
 
 static bool service_lane(struct lk_decoder *decoder, const struct lk_lane_table *table, const char *field,
                          const char *name, uint16_t *out)
@@ -338,8 +335,7 @@ static void decode_services(struct lk_decoder *decoder, const table_proto *in, s
     }
 }
 
-/* --- the whole -----------------------------------------------------------------------------------------------------
- */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 static void decode_table(struct lk_decoder *decoder, const table_proto *in, struct lk_lane_table *table)
 {

@@ -46,7 +46,7 @@ bool lk_decode_lane_header_value_ok(struct lk_decoder *decoder, const char *fiel
     struct lk_str text = lk_str_from(value);
 
     if (text.len != lk_str_trim(text).len)
-        return lk_errors_add_at(decoder->errors, field, "'%s' begins or ends with a blank, expected none", value);
+        return lk_errors_add_at(decoder->errors, field, "begins or ends with a blank, expected none");
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
 
@@ -73,8 +73,7 @@ void lk_decode_lane_secret(struct lk_decoder *decoder, const char *field, const 
     lk_errors_pop(decoder->errors, mark);
 }
 
-/* --- the hash ------------------------------------------------------------------------------------------------------
- */
+/* --- the hash ----------------------------------------------------------------------------------------------------- */
 
 static int compare_services(const void *a, const void *b)
 {

@@ -75,8 +75,7 @@ static struct lk_lane_cidrs cidrs(struct lk_decoder *decoder, const char *field,
     return (struct lk_lane_cidrs){lk_decode_lane_cidrs(decoder, field, count, texts), count};
 }
 
-/* --- carriers ------------------------------------------------------------------------------------------------------
- */
+/* --- carriers ----------------------------------------------------------------------------------------------------- */
 
 /* Keys of baggage and sw8-correlation: a token (W3C baggage 3.2). */
 static struct lk_str token(struct lk_decoder *decoder, const char *field, const char *key)
@@ -134,8 +133,7 @@ static void carriers(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Mar
     lk_errors_pop(decoder->errors, mark);
 }
 
-/* --- trust ---------------------------------------------------------------------------------------------------------
- */
+/* --- trust -------------------------------------------------------------------------------------------------------- */
 
 static void allow_lanes(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Allow *in,
                         struct lk_lane_filter_allow *out)
@@ -194,8 +192,7 @@ static void trust(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Trust 
     lk_errors_pop(decoder->errors, mark);
 }
 
-/* --- association and pod -------------------------------------------------------------------------------------------
- */
+/* --- association and pod ------------------------------------------------------------------------------------------ */
 
 static unsigned association_kinds(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Association *in,
                                   bool has_header)
@@ -259,8 +256,7 @@ static void pod_lane(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Pod
     lk_errors_pop(decoder->errors, mark);
 }
 
-/* --- egress and membership -----------------------------------------------------------------------------------------
- */
+/* --- egress and membership ---------------------------------------------------------------------------------------- */
 
 static void egress(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Egress *in,
                    struct lk_lane_filter_egress *out)
@@ -332,8 +328,7 @@ static void membership(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__M
     lk_errors_pop(decoder->errors, mark);
 }
 
-/* --- the table -----------------------------------------------------------------------------------------------------
- */
+/* --- the table ---------------------------------------------------------------------------------------------------- */
 
 static void free_table(void *arg)
 {
@@ -390,8 +385,7 @@ static void table(struct lk_decoder *decoder, const filter_proto *in, struct lk_
     }
 }
 
-/* --- the whole -----------------------------------------------------------------------------------------------------
- */
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
 
 const struct lk_lane_filter_config *lk_decode_lane_filter(struct lk_decoder *decoder, const filter_proto *in)
 {

@@ -5,8 +5,7 @@
 
 #define EXPECTED_TEST "expected one of in, exact, prefix, regex, present"
 
-/* --- values --------------------------------------------------------------------------------------------------------
- */
+/* --- values ------------------------------------------------------------------------------------------------------- */
 
 /* Value and NamedValue say the same in messages of different types. */
 struct test {
@@ -139,8 +138,7 @@ static const struct lk_entry_value *plain_value(struct lk_decoder *decoder, cons
     return out;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------
- */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 /* A cookie's name is a token (RFC 6265 4.1.1). */
 struct lk_str lk_decode_lane_cookie_name(struct lk_decoder *decoder, const char *field, const char *name)

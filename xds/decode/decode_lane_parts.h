@@ -26,7 +26,7 @@ const struct lk_cidr *lk_decode_lane_cidrs(struct lk_decoder *decoder, const cha
 /* A header's name: a copy in lower case. */
 struct lk_str lk_decode_lane_header_name(struct lk_decoder *decoder, const char *field, const char *name);
 struct lk_str lk_decode_lane_cookie_name(struct lk_decoder *decoder, const char *field, const char *name);
-/* What may stand in a header field: no control characters, no blanks at the ends. */
+/* What may stand in a header field: no control characters, no blanks at the ends. The value is not told. */
 bool lk_decode_lane_header_value_ok(struct lk_decoder *decoder, const char *field, const char *value);
 /* NULL leaves *out empty. */
 void lk_decode_lane_secret(struct lk_decoder *decoder, const char *field, const Lanekeeper__Lane__V1__SecretHeader *in,

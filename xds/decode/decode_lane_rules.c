@@ -18,8 +18,7 @@ static bool is_restricted(const struct lk_entry_match *match)
             (match->principal->test == LK_ENTRY_TEXT || match->principal->test == LK_ENTRY_IN));
 }
 
-/* --- splits --------------------------------------------------------------------------------------------------------
- */
+/* --- splits ------------------------------------------------------------------------------------------------------- */
 
 static void split_key(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Key *in, struct lk_entry_key *out)
 {
@@ -176,8 +175,7 @@ static void split(struct lk_decoder *decoder, const split_proto *in, const struc
     lk_errors_pop(decoder->errors, mark);
 }
 
-/* --- rules ---------------------------------------------------------------------------------------------------------
- */
+/* --- rules -------------------------------------------------------------------------------------------------------- */
 
 static void rule_lane(struct lk_decoder *decoder, const rule_proto *in, const struct lk_lane_table *table,
                       struct lk_entry_rule *out)

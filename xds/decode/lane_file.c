@@ -49,8 +49,7 @@ static void open_table(struct load *load, const table_proto *message)
     load->table = lk_decode_lane_table(message, load->errors);
 }
 
-/* --- wrappers ------------------------------------------------------------------------------------------------------
- */
+/* --- wrappers ----------------------------------------------------------------------------------------------------- */
 
 /* At the current path. A TypedStruct was turned into what it wraps when the text was read. */
 static void open_any(struct load *load, const Google__Protobuf__Any *any)
@@ -118,8 +117,7 @@ static void open_message(struct load *load, const ProtobufCMessage *message)
     load->depth--;
 }
 
-/* --- the document --------------------------------------------------------------------------------------------------
- */
+/* --- the document ------------------------------------------------------------------------------------------------- */
 
 static bool has(const struct lk_yaml_node *root, const char *field)
 {

@@ -42,8 +42,7 @@ static bool query_holds(struct fixture *f, const char *name, struct lk_entry_val
 static const struct lk_entry_value present = {.test = LK_ENTRY_PRESENT};
 static const struct lk_entry_value absent = {.test = LK_ENTRY_ABSENT};
 
-/* --- conditions ----------------------------------------------------------------------------------------------------
- */
+/* --- conditions --------------------------------------------------------------------------------------------------- */
 
 LK_TEST(entry, without_rules_there_is_base)
 {
@@ -211,8 +210,7 @@ LK_TEST(entry, the_recorder_hears_of_each_rule_up_to_the_first_that_holds)
     fini(&f);
 }
 
-/* --- which lanes may be entered ------------------------------------------------------------------------------------
- */
+/* --- which lanes may be entered ----------------------------------------------------------------------------------- */
 
 static void check_closed(struct fixture *f, enum lk_entry_reason reason)
 {

@@ -116,6 +116,23 @@ LK_TEST(options, name_an_unknown_flag)
     LK_CHECK_CONTAINS(error.text, "unexpected argument stray");
 }
 
+LK_TEST(options, take_the_file_of_validate_lanes)
+{
+    LK_CHECK(PARSE_ONLY("--mode", "validate-lanes", "t.yaml"));
+    LK_CHECK_EQ_INT(options.mode, LK_MODE_VALIDATE_LANES);
+    LK_CHECK_STR(options.lanes_path, "t.yaml");
+    LK_CHECK(PARSE_ONLY("t.yaml", "--mode=validate-lanes", "-l", "off"));
+    LK_CHECK_STR(options.lanes_path, "t.yaml");
+    LK_CHECK(!PARSE_ONLY("--mode", "validate-lanes"));
+    LK_CHECK_CONTAINS(error.text, "a file is missing");
+    LK_CHECK(!PARSE_ONLY("--mode", "validate-lanes", ""));
+    LK_CHECK_CONTAINS(error.text, "a file is missing");
+    LK_CHECK(!PARSE_ONLY("--mode", "validate-lanes", "a", "b"));
+    LK_CHECK_CONTAINS(error.text, "unexpected argument b");
+    LK_CHECK(!PARSE("--mode", "validate", "a"));
+    LK_CHECK_CONTAINS(error.text, "unexpected argument a");
+}
+
 LK_TEST(options, refuse_a_flag_given_twice)
 {
     LK_CHECK(!PARSE("--concurrency", "1", "--concurrency", "1"));

@@ -32,8 +32,7 @@ static void done(struct lk_lane_table *table)
     lk_decode_fixture_fini(&fixture);
 }
 
-/* --- good tables ---------------------------------------------------------------------------------------------------
- */
+/* --- good tables -------------------------------------------------------------------------------------------------- */
 
 LK_TEST(decode_lane, reads_the_table_of_the_guide)
 {
@@ -201,8 +200,7 @@ LK_TEST(decode_lane, any_restriction_opens_a_shadow_lane)
     }
 }
 
-/* --- the hash ------------------------------------------------------------------------------------------------------
- */
+/* --- the hash ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(const char *yaml)
 {
@@ -229,8 +227,7 @@ LK_TEST(decode_lane, equal_tables_have_one_hash)
                                                                           "[{\"name\": \"g\"}]}"));
 }
 
-/* --- bad tables ----------------------------------------------------------------------------------------------------
- */
+/* --- bad tables --------------------------------------------------------------------------------------------------- */
 
 struct bad {
     const char *yaml, *path, *part;
@@ -395,6 +392,15 @@ LK_TEST(decode_lane, refuses_bad_splits)
 
     for (size_t i = 0; i < LK_ARRAY_LEN(table); i++)
         check_bad(&table[i]);
+}
+
+LK_TEST(decode_lane, mistakes_do_not_tell_secrets)
+{
+    lk_decode_fixture_init(&fixture);
+    LK_CHECK_NULL(decode(MATCH("secret_header: {name: k, value: ' hushhush'}")));
+    lk_decode_fixture_mistake(&fixture, "entry[0].match.secret_header.value", "blank");
+    LK_CHECK(strstr(fixture.errors.items[0].text, "hush") == NULL);
+    lk_decode_fixture_fini(&fixture);
 }
 
 /* "<prefix><item 0>, <item 1>, ...<suffix>" with the item's number in it. */
