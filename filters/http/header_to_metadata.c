@@ -2,9 +2,9 @@
  * logs and later filters. Rules are read on the main thread and applied on the stream's worker. */
 #include "filters/common/typed_config.h"
 #include "filters/filter_table.h"
+#include "proxy/base/base64.h"
 #include "proxy/base/mem.h"
 #include "proxy/filter/http_stream.h"
-#include "xds/decode/base64.h"
 #include "xds/decode/decode_matcher.h"
 #include "xds/decode/decode_metadata.h"
 
