@@ -19,7 +19,8 @@ void lk_decode_per_filter(struct lk_decoder *decoder, const char *key, const Goo
         const Envoy__Config__Route__V3__FilterConfig *wrapper = lk_decode_unpack(decoder, value);
 
         if (wrapper != NULL) {
-            out->any = lk_decode_any(decoder, wrapper->config);
+            if (wrapper->config != NULL && wrapper->config->type_url[0] != '\0') /* `{}` only switches the filter on */
+                out->any = lk_decode_any(decoder, wrapper->config);
             out->disabled = wrapper->disabled;
             out->is_optional = wrapper->is_optional;
             if (wrapper->config == NULL && !wrapper->disabled)
