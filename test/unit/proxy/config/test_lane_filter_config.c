@@ -21,7 +21,7 @@ LK_TEST(lane_filter_config, patterns_hold_one_star)
     LK_CHECK(matches("*/sa/gw", "spiffe://td/ns/x/sa/gw"));
     LK_CHECK(matches("outbound|*|web", "outbound|80||web"));
     LK_CHECK(!matches("outbound|*|web", "outbound|web"));
-    LK_CHECK(!matches("aba*aba", "abaaba" + 1));
+    LK_CHECK(!matches("aba*aba", "abaab"));
     LK_CHECK(!matches("aba*aba", "ababa"));
     LK_CHECK(matches("*", ""));
     LK_CHECK(matches("*", "anything"));
