@@ -190,6 +190,19 @@ static void find_lines(const struct lk_yaml_node *root, struct lk_error_item *it
     }
 }
 
+/* In the order of the text; mistakes of one line stay as they came. */
+static void sort_by_line(struct lk_error_item *items, size_t from, size_t count)
+{
+    for (size_t i = from + 1; i < count; i++) {
+        struct lk_error_item item = items[i];
+        size_t at = i;
+
+        for (; at > from && items[at - 1].line > item.line; at--)
+            items[at] = items[at - 1];
+        items[at] = item;
+    }
+}
+
 struct lk_lane_table *lk_lane_text_load(struct lk_str text, enum lk_yaml_syntax syntax,
                                         const struct lk_lane_file_options *options, struct lk_errors *errors)
 {
@@ -204,6 +217,7 @@ struct lk_lane_table *lk_lane_text_load(struct lk_str text, enum lk_yaml_syntax 
     if (root != NULL && errors->count == load.errors_before) {
         open_document(&load, root);
         find_lines(root, errors->items, load.errors_before, errors->count);
+        sort_by_line(errors->items, load.errors_before, errors->count);
         find_lines(root, errors->warnings, warned, errors->warning_count);
     }
     lk_arena_reset(&load.arena);

@@ -19,8 +19,8 @@ struct lk_lane_file_options {
     bool allow_unknown; /* names that no message knows are warnings */
 };
 
-/* A reference for the caller; NULL with every mistake appended, with its line in the text and its field path. Warnings
- * are appended in either case. */
+/* A reference for the caller; NULL with every mistake appended, with its line in the text and its field path, in the
+ * order of lines. Warnings are appended in either case. */
 struct lk_lane_table *lk_lane_text_load(struct lk_str text, enum lk_yaml_syntax syntax,
                                         const struct lk_lane_file_options *options, struct lk_errors *errors);
 /* The same of a file, JSON if its name ends so. */

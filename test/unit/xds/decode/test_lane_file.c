@@ -111,8 +111,8 @@ LK_TEST(lane_file, tells_mistakes_of_form_and_of_meaning_in_one_run)
     lk_errors_fini(&errors);
     check_mistake(text, 0, 1, "revison", "did you mean \"revision\"?");
     check_mistake(text, 1, 3, "lanes[0].name", "expected a string");
-    check_mistake(text, 2, 5, "lanes[2].kind", "");
-    check_mistake(text, 3, 4, "lanes[1].parent", "no lane 'x'");
+    check_mistake(text, 2, 4, "lanes[1].parent", "no lane 'x'");
+    check_mistake(text, 3, 5, "lanes[2].kind", "");
 }
 
 LK_TEST(lane_file, refuses_other_documents)
