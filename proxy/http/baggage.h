@@ -40,8 +40,11 @@ bool lk_baggage_find(struct lk_baggage_iter *iter, struct lk_str key, struct lk_
  * each byte that belongs to no UTF-8 sequence becomes U+FFFD. */
 struct lk_str lk_baggage_decode(struct lk_arena *arena, struct lk_str value);
 
-/* One line, `key=value` first (encoded where needed), earlier members of the key gone with their properties. False and
- * no change when the member alone is longer than the limit. */
+/* Whether the block is, for a value that needs no encoding, as lk_baggage_set would leave it: one line within the
+ * limits that begins with `key=value` and does not have the key again. Cheaper than reading it. */
+bool lk_baggage_says(const struct lk_headers *headers, struct lk_str key, struct lk_str value);
+/* One line, `key=value` first (encoded where needed), earlier members of the key gone with their properties. A line
+ * that is so already stays as it is. False and no change when the member alone is longer than the limit. */
 bool lk_baggage_set(struct lk_headers *headers, struct lk_str key, struct lk_str value);
 /* Removes every member of the key, wherever it stands; false and no change when there is none. What is left becomes one
  * line within the limits; the header goes when nothing is. */

@@ -19,16 +19,15 @@ static bool is_mark(struct lk_str name)
 /* One more value that some carrier holds. */
 static void consider(struct lk_mark *mark, struct lk_str value, enum lk_mark_carrier carrier)
 {
-    if (!is_mark(value))
+    if (!is_mark(value) || (mark->found && lk_str_eq(mark->name, value)))
         return;
     if (!lk_lane_name_valid(value)) {
         mark->invalid++;
         mark->invalid_shadow |= lk_str_has_iprefix(value, LK_STR("shadow-"));
         return;
     }
-    bool differs = mark->found && !lk_str_eq(mark->name, value);
-    mark->conflict |= differs;
-    if (!mark->found || (differs && lk_lane_name_is_shadow(value) && !lk_lane_name_is_shadow(mark->name))) {
+    mark->conflict |= mark->found;
+    if (!mark->found || (lk_lane_name_is_shadow(value) && !lk_lane_name_is_shadow(mark->name))) {
         mark->found = true;
         mark->name = value;
         mark->carrier = carrier;
@@ -45,6 +44,20 @@ static void read_lines(struct lk_mark *mark, const struct lk_headers *headers, c
         consider(mark, value, carrier);
 }
 
+/* Nearly always one line with one name, which may then be settled. */
+static void read_header(struct lk_mark *mark, const struct lk_headers *headers, const struct lk_header_key *key)
+{
+    const struct lk_header *h = lk_headers_find_key(headers, key);
+    if (h == NULL)
+        return;
+    if (lk_headers_next(headers, h) != NULL || lk_str_find_byte(h->value, ',') < h->value.len) {
+        read_lines(mark, headers, key, LK_MARK_HEADER);
+        return;
+    }
+    consider(mark, lk_str_trim(h->value), LK_MARK_HEADER);
+    mark->settled = mark->found && mark->name.len == h->value.len;
+}
+
 /* A CONNECT that opens a tunnel; one with :protocol (RFC 8441) is a request like others. */
 static bool opens_tunnel(const struct lk_headers *headers)
 {
@@ -54,18 +67,26 @@ static bool opens_tunnel(const struct lk_headers *headers)
 
 static void read_baggage(struct lk_mark *mark, const struct lk_headers *headers, struct lk_str key)
 {
-    if (key.len == 0 || !lk_headers_maybe(headers, LK_HEADER_BAGGAGE) || opens_tunnel(headers))
+    if (key.len == 0 || opens_tunnel(headers) || (mark->settled && lk_baggage_says(headers, key, mark->name)))
+        return;
+    mark->settled = false;
+    if (!lk_headers_maybe(headers, LK_HEADER_BAGGAGE))
         return;
     struct lk_baggage_iter iter;
     struct lk_baggage_member member;
     lk_baggage_begin(&iter, headers);
-    while (lk_baggage_find(&iter, key, &member))
-        consider(mark, lk_baggage_decode(headers->arena, member.value), LK_MARK_BAGGAGE);
+    while (lk_baggage_find(&iter, key, &member)) {
+        bool escaped = lk_str_find_byte(member.value, '%') < member.value.len;
+        consider(mark, escaped ? lk_baggage_decode(headers->arena, member.value) : member.value, LK_MARK_BAGGAGE);
+    }
 }
 
 static void read_tracestate(struct lk_mark *mark, const struct lk_headers *headers, struct lk_str key)
 {
-    if (key.len == 0 || !lk_headers_maybe(headers, LK_HEADER_TRACESTATE) || !lk_mark_tracestate_usable(headers))
+    if (key.len == 0)
+        return;
+    mark->settled = false;
+    if (!lk_headers_maybe(headers, LK_HEADER_TRACESTATE) || !lk_mark_tracestate_usable(headers))
         return;
     struct lk_list_iter iter;
     struct lk_str member;
@@ -81,6 +102,7 @@ static void read_correlation(struct lk_mark *mark, const struct lk_headers *head
 {
     if (key.len == 0)
         return;
+    mark->settled = false;
     struct lk_list_iter iter;
     struct lk_str item;
     struct lk_str value;
@@ -91,17 +113,27 @@ static void read_correlation(struct lk_mark *mark, const struct lk_headers *head
     }
 }
 
+static void read_aliases(struct lk_mark *mark, const struct lk_headers *headers,
+                         const struct lk_lane_carriers *carriers)
+{
+    for (size_t i = 0; i < carriers->alias_count; i++) {
+        if (lk_headers_find_key(headers, &carriers->aliases[i]) == NULL)
+            continue;
+        mark->settled = false;
+        read_lines(mark, headers, &carriers->aliases[i], LK_MARK_ALIAS);
+    }
+}
+
 struct lk_mark lk_carriers_read(const struct lk_lane_carriers *carriers, const struct lk_headers *headers)
 {
     struct lk_mark mark = {0};
     if (!lk_header_set_any(&carriers->all, headers))
         return mark;
-    read_lines(&mark, headers, &carriers->header, LK_MARK_HEADER);
+    read_header(&mark, headers, &carriers->header);
     read_baggage(&mark, headers, carriers->baggage);
     read_tracestate(&mark, headers, carriers->tracestate);
     read_correlation(&mark, headers, carriers->sw8_correlation);
-    for (size_t i = 0; i < carriers->alias_count; i++)
-        read_lines(&mark, headers, &carriers->aliases[i], LK_MARK_ALIAS);
+    read_aliases(&mark, headers, carriers);
     if (mark.conflict && !lk_lane_name_is_shadow(mark.name)) {
         mark.found = false;
         mark.name = lk_str(NULL, 0);
@@ -137,6 +169,17 @@ static void drop_other_aliases(const struct lk_lane_carriers *carriers, struct l
     }
 }
 
+/* The name as it stands in the block then. */
+static struct lk_str write_header(const struct lk_header_key *key, struct lk_str name, struct lk_headers *headers)
+{
+    const struct lk_header *h = lk_headers_find_key(headers, key);
+    if (h != NULL && lk_str_eq(h->value, name) && lk_headers_next(headers, h) == NULL)
+        return h->value;
+    name = lk_arena_str(headers->arena, name);
+    lk_headers_set_key(headers, key, name);
+    return name;
+}
+
 static void write_emit(const struct lk_lane_emit *emit, struct lk_headers *headers)
 {
     struct lk_header_key key = emit->key;
@@ -145,23 +188,28 @@ static void write_emit(const struct lk_lane_emit *emit, struct lk_headers *heade
     lk_headers_set_key(headers, &key, lk_arena_str(headers->arena, emit->value));
 }
 
-void lk_carriers_write(const struct lk_lane_carriers *carriers, const struct lk_header_set *emit_names,
-                       struct lk_str name, const struct lk_lane_emit *emit, size_t emit_count,
-                       struct lk_headers *headers)
+static void write_carriers(const struct lk_lane_carriers *carriers, struct lk_str name, struct lk_headers *headers)
 {
-    if (!is_mark(name)) {
-        lk_carriers_strip(carriers, emit_names, headers);
-        return;
-    }
-    name = lk_arena_str(headers->arena, name);
+    name = write_header(&carriers->header, name, headers);
     drop_other_aliases(carriers, name, headers);
-    lk_headers_set_key(headers, &carriers->header, name);
     if (carriers->baggage.len > 0 && !opens_tunnel(headers))
         lk_baggage_set(headers, carriers->baggage, name);
     if (carriers->tracestate.len > 0)
         lk_mark_tracestate_set(headers, carriers->tracestate, name);
     if (carriers->sw8_correlation.len > 0)
         lk_mark_correlation_set(headers, carriers->sw8_correlation, name);
+}
+
+void lk_carriers_write(const struct lk_lane_carriers *carriers, const struct lk_header_set *emit_names,
+                       const struct lk_mark *seen, struct lk_str name, const struct lk_lane_emit *emit,
+                       size_t emit_count, struct lk_headers *headers)
+{
+    if (!is_mark(name)) {
+        lk_carriers_strip(carriers, emit_names, headers);
+        return;
+    }
+    if (seen == NULL || !seen->settled || !lk_str_eq(seen->name, name))
+        write_carriers(carriers, name, headers);
     if (emit_names != NULL)
         lk_header_set_remove(emit_names, headers);
     for (size_t i = 0; i < emit_count; i++)

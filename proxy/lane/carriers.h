@@ -59,7 +59,9 @@ struct lk_mark {
     bool conflict;       /* different names were found: one of a shadow lane stands, others cancel each other */
     bool invalid_shadow; /* a value that is no lane's name, yet begins with "shadow-" in any case: drop the request
                             rather than the mark, if it is to fail closed */
-    unsigned invalid;    /* values dropped because they are no lane's name */
+    bool settled;     /* the block is as lk_carriers_write of that name would leave it, but for emit headers; not told
+                         of blocks with aliases, nor where tracestate or sw8-correlation are carriers */
+    unsigned invalid; /* values dropped because they are no lane's name */
 };
 
 /* Copies into the arena; mistakes are reported at header, baggage, tracestate, sw8_correlation and aliases[i]. Refused
@@ -86,12 +88,13 @@ bool lk_carriers_strip(const struct lk_lane_carriers *carriers, const struct lk_
                        struct lk_headers *headers);
 
 /*
- * Writes the mark into every configured carrier in place of old ones, and the lane's emit headers in place of those of
+ * Writes the mark into every configured carrier in place of old ones (unless `seen`, what was read from the block as it
+ * is now, says that it stands there already; NULL: look again), and the lane's emit headers in place of those of
  * any lane (emit_names, may be NULL). An alias stays only where it says the same. tracestate needs a valid traceparent,
  * sw8-correlation room for a key; the baggage of a CONNECT is left alone. `name` is a valid name; "base" or nothing
  * strips. Name and emit headers are copied: the lane table may change while the request lives. The configuration of
  * the carriers must outlive the block.
  */
 void lk_carriers_write(const struct lk_lane_carriers *carriers, const struct lk_header_set *emit_names,
-                       struct lk_str name, const struct lk_lane_emit *emit, size_t emit_count,
-                       struct lk_headers *headers);
+                       const struct lk_mark *seen, struct lk_str name, const struct lk_lane_emit *emit,
+                       size_t emit_count, struct lk_headers *headers);

@@ -169,7 +169,7 @@ LK_TEST(carriers, the_baggage_of_a_tunnel_is_not_the_request_s)
     struct header_text t;
     carriers_default(&c);
     header_text_init(&t, ":method: CONNECT\nbaggage: k8s.pod.name=a\n");
-    lk_carriers_write(&c.compiled, NULL, LK_STR("g"), NULL, 0, &t.headers);
+    lk_carriers_write(&c.compiled, NULL, NULL, LK_STR("g"), NULL, 0, &t.headers);
     CHECK_HEADERS(&t, ":method: CONNECT\nbaggage: k8s.pod.name=a\nx-lane: g\n");
     header_text_fini(&t);
     carriers_fini(&c);
@@ -217,7 +217,7 @@ static void check_write(const struct carriers *c, const struct write_row *row, c
     struct header_text t;
     header_text_init(&t, row->in);
     for (unsigned again = 0; again < 2; again++) {
-        lk_carriers_write(&c->compiled, &c->emit_names, lk_str_from(row->lane), emit, emit_count, &t.headers);
+        lk_carriers_write(&c->compiled, &c->emit_names, NULL, lk_str_from(row->lane), emit, emit_count, &t.headers);
         CHECK_HEADERS(&t, row->out);
     }
     struct lk_mark mark = lk_carriers_read(&c->compiled, &t.headers);
@@ -301,7 +301,7 @@ LK_TEST(carriers, the_block_does_not_point_into_the_lane_table)
     carriers_default(&c);
     header_text_init(&t, "");
     struct lk_lane_emit emit = {{LK_HEADER_OTHER, lk_str_from(name)}, lk_str_from(value)};
-    lk_carriers_write(&c.compiled, NULL, lk_str_from(lane), &emit, 1, &t.headers);
+    lk_carriers_write(&c.compiled, NULL, NULL, lk_str_from(lane), &emit, 1, &t.headers);
     memset(lane, '#', 4);
     memset(name, '#', 5);
     memset(value, '#', 3);
@@ -318,9 +318,75 @@ LK_TEST(carriers, a_mark_may_be_written_from_the_block_it_was_read_from)
     header_text_init(&t, TP "baggage: a=1,lane=gray\nx-tag: gray\n");
     struct lk_mark mark = lk_carriers_read(&c.compiled, &t.headers);
     lk_carriers_strip(&c.compiled, NULL, &t.headers);
-    lk_carriers_write(&c.compiled, NULL, mark.name, NULL, 0, &t.headers);
+    lk_carriers_write(&c.compiled, NULL, NULL, mark.name, NULL, 0, &t.headers);
     CHECK_HEADERS(&t, TP "baggage: lane=gray,a=1\nx-lane: gray\ntracestate: lk=gray\n"
                          "sw8-correlation: bGFuZQ==:Z3JheQ==\n");
+    header_text_fini(&t);
+    carriers_fini(&c);
+}
+
+LK_TEST(carriers, a_settled_block_needs_no_writing)
+{
+    static const struct {
+        const char *in;
+        bool settled;
+    } table[] = {
+        {"", false},
+        {"x-lane: g\nbaggage: lane=g\n", true},
+        {"Via: 1\nX-Lane: g\nBaggage: lane=g,a=1 , b;c\n", true},
+        {":method: CONNECT\nx-lane: g\nbaggage: k8s=1\n", true},
+        {"x-lane: shadow-l1\nbaggage: lane=shadow-l1\n", true},
+        {"x-lane: g\n", false},
+        {"baggage: lane=g\n", false},
+        {"x-lane:  g\nbaggage: lane=g\n", false},
+        {"x-lane: g,\nbaggage: lane=g\n", false},
+        {"x-lane: g\nx-lane: g\nbaggage: lane=g\n", false},
+        {"x-lane: g\nbaggage: a=1,lane=g\n", false},
+        {"x-lane: g\nbaggage: lane=g;p\n", false},
+        {"x-lane: g\nbaggage: lane=gg\n", false},
+        {"x-lane: g\nbaggage: lane=h\n", false},
+        {"x-lane: g\nbaggage: lane=g\nbaggage: a=1\n", false},
+        {"x-lane: g\nbaggage: lane=g,lane=h\n", false},
+        {"x-lane: g\nbaggage: lane=g\nx-tag: g\n", false},
+        {"x-lane: base\nbaggage: lane=base\n", false},
+        {"x-lane: G\nbaggage: lane=G\n", false},
+    };
+    struct carriers c;
+    struct lk_str alias = LK_STR("x-tag");
+    carriers_compile(&c, &(struct lk_carriers_config){.aliases = &alias, .alias_count = 1});
+    for (size_t i = 0; i < LK_ARRAY_LEN(table); i++) {
+        struct header_text t;
+        header_text_init(&t, table[i].in);
+        struct lk_mark mark = lk_carriers_read(&c.compiled, &t.headers);
+        LK_CHECK_MSG(mark.settled == table[i].settled, "%s", table[i].in);
+        if (mark.settled) {
+            lk_carriers_write(&c.compiled, NULL, NULL, mark.name, NULL, 0, &t.headers);
+            CHECK_HEADERS(&t, table[i].in);
+        }
+        header_text_fini(&t);
+    }
+    carriers_fini(&c);
+    carriers_full(&c); /* other carriers are not looked at so closely */
+    struct header_text t;
+    header_text_init(&t, "x-lane: g\nbaggage: lane=g\n");
+    LK_CHECK(!lk_carriers_read(&c.compiled, &t.headers).settled);
+    header_text_fini(&t);
+    carriers_fini(&c);
+}
+
+LK_TEST(carriers, another_name_or_emit_headers_are_written_into_a_settled_block)
+{
+    struct carriers c;
+    struct header_text t;
+    carriers_default(&c);
+    struct lk_lane_emit emit = emit_of(&c.arena, "x-color", "red");
+    header_text_init(&t, "x-lane: g\nbaggage: lane=g\nx-color: blue\n");
+    struct lk_mark mark = lk_carriers_read(&c.compiled, &t.headers);
+    LK_CHECK(mark.settled);
+    lk_carriers_write(&c.compiled, &c.emit_names, &mark, LK_STR("g"), &emit, 1, &t.headers);
+    CHECK_HEADERS(&t, "x-lane: g\nbaggage: lane=g\nx-color: red\n");
+    lk_carriers_write(&c.compiled, &c.emit_names, &mark, LK_STR("h"), NULL, 0, &t.headers);
+    CHECK_HEADERS(&t, "x-lane: h\nbaggage: lane=h\n");
     header_text_fini(&t);
     carriers_fini(&c);
 }
@@ -383,7 +449,7 @@ LK_TEST(carriers, scenario_13_a_full_baggage_makes_room_for_the_mark)
     strcat(expected, "\nx-lane: g\n");
     carriers_default(&c);
     header_text_init(&t, in);
-    lk_carriers_write(&c.compiled, NULL, LK_STR("g"), NULL, 0, &t.headers);
+    lk_carriers_write(&c.compiled, NULL, NULL, LK_STR("g"), NULL, 0, &t.headers);
     CHECK_HEADERS(&t, expected);
     LK_CHECK_EQ_UINT(lk_headers_get(&t.headers, LK_HEADER_BAGGAGE).len, 6 + 63 * 128);
     header_text_fini(&t);

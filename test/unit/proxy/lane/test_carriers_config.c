@@ -58,7 +58,7 @@ LK_TEST(carriers_config, baggage_can_be_off)
     header_text_init(&t, "baggage: lane=g,a=1\n");
     LK_CHECK(!lk_carriers_read(&c.compiled, &t.headers).found);
     LK_CHECK(!lk_carriers_strip(&c.compiled, NULL, &t.headers));
-    lk_carriers_write(&c.compiled, NULL, LK_STR("h"), NULL, 0, &t.headers);
+    lk_carriers_write(&c.compiled, NULL, NULL, LK_STR("h"), NULL, 0, &t.headers);
     CHECK_HEADERS(&t, "baggage: lane=g,a=1\nx-lane: h\n");
     header_text_fini(&t);
     carriers_fini(&c);
