@@ -20,6 +20,7 @@ struct http_probe {
     char *body; /* the part that is looked at; in the arena */
     size_t body_len;
     uint64_t read_before; /* conn.bytes_read when it was sent */
+    uint32_t checks;      /* sent on this connection */
 };
 
 static void gone(struct lk_conn *conn)
@@ -40,13 +41,19 @@ static void stop(struct lk_check *check)
     lk_conn_close(&probe->conn, LK_CLOSE_NOW, gone);
 }
 
-/* The connection is gone. Between two checks that is nobody's fault. */
+static void start(struct lk_check *check);
+
+/* The connection is gone. Between two checks that is nobody's fault; nor is it when a kept connection ends before a
+ * byte of the answer: it may have died of age at this very moment, so the check moves to a new one. */
 static void lost(struct http_probe *probe)
 {
     struct lk_check *check = probe->check;
     bool in_check = lk_timer_armed(&check->timeout);
+    bool of_age = probe->checks > 1 && probe->conn.bytes_read == probe->read_before;
     stop(check);
-    if (in_check)
+    if (in_check && of_age)
+        start(check);
+    else if (in_check)
         lk_check_done(check, LK_CHECK_NETWORK);
 }
 
@@ -207,6 +214,7 @@ static void send_request(struct http_probe *probe)
     probe->body = NULL;
     probe->body_len = 0;
     probe->read_before = probe->conn.bytes_read;
+    probe->checks++;
     probe->stream = lk_codec_new_stream(probe->codec);
     LK_ASSERT(probe->stream != NULL);
     probe->stream->events = &stream_events;
@@ -233,6 +241,8 @@ static size_t on_data(struct lk_conn *conn, struct lk_span data)
     }
     size_t used = lk_codec_feed(probe->codec, data, &error);
     conn->mid_message = probe->stream != NULL;
+    if (probe->stream == NULL)
+        lk_arena_reset(&probe->arena); /* judged: nothing is kept until the next check */
     if (probe->check == NULL)
         return data.len;
     if (error.details != NULL) {

@@ -83,18 +83,16 @@ LK_TEST(health_checker, no_request_goes_to_a_host_that_fails)
     upstream_free(h.f);
 }
 
-LK_TEST(health_checker, networks_failures_count_up_to_the_threshold)
+LK_TEST(health_checker, network_failures_count_up_to_the_threshold)
 {
     struct health h;
     health_new(&h, 1);
     h.check.unhealthy_threshold = 2;
-    int fd = health_start_healthy(&h);
-    upstream_read(h.f, fd, "\r\n\r\n");
-    upstream_reset(fd);
+    close(health_start_healthy(&h));
+    upstream_reset(upstream_accept(h.f, 0));
     UPSTREAM_UNTIL(h.f, health_stat(&h, "health_check.network_failure") == 1);
     LK_CHECK_EQ_UINT(health_flags(&h, 0), 0);
-    fd = upstream_accept(h.f, 0);
-    upstream_reset(fd);
+    upstream_reset(upstream_accept(h.f, 0));
     UPSTREAM_UNTIL(h.f, health_flags(&h, 0) == LK_HOST_FAILED_CHECK);
     upstream_turn(h.f, 1);
     LK_CHECK_EQ_UINT(health_stat(&h, "health_check.healthy"), 0);
@@ -109,8 +107,8 @@ LK_TEST(health_checker, success_between_failures_starts_the_count_anew)
     h.check.unhealthy_threshold = 2;
     int fd = health_start_healthy(&h);
     for (unsigned round = 1; round <= 3; round++) {
-        upstream_read(h.f, fd, "\r\n\r\n");
-        upstream_reset(fd);
+        close(fd);
+        upstream_reset(upstream_accept(h.f, 0));
         UPSTREAM_UNTIL(h.f, health_stat(&h, "health_check.network_failure") == round);
         fd = upstream_accept(h.f, 0);
         health_answer(&h, fd, OK_ANSWER);

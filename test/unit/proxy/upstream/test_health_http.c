@@ -122,6 +122,27 @@ LK_TEST(health_http, host_may_close_between_checks)
     upstream_free(h.f);
 }
 
+LK_TEST(health_http, kept_connection_that_ends_without_an_answer_is_replaced)
+{
+    struct health h;
+    health_new(&h, 1);
+    int fd = health_start_healthy(&h);
+    upstream_read(h.f, fd, "\r\n\r\n");
+    upstream_reset(fd); /* as a server's idle timeout may hit the check */
+    fd = upstream_accept(h.f, 0);
+    health_answer(&h, fd, OK_ANSWER);
+    UPSTREAM_UNTIL(h.f, health_stat(&h, "health_check.success") == 2);
+    LK_CHECK_EQ_UINT(health_stat(&h, "health_check.failure"), 0);
+    LK_CHECK_EQ_UINT(health_stat(&h, "health_check.attempt"), 2);
+    /* one that ends in the middle of an answer is no such thing */
+    upstream_read(h.f, fd, "\r\n\r\n");
+    upstream_write(fd, "HTTP/1.1 2");
+    upstream_turn(h.f, 2);
+    close(fd);
+    UPSTREAM_UNTIL(h.f, health_stat(&h, "health_check.network_failure") == 1);
+    upstream_free(h.f);
+}
+
 LK_TEST(health_http, body_may_end_with_the_connection)
 {
     struct health h;
