@@ -160,7 +160,7 @@ struct instance {
     const struct config *config;
 };
 
-/* One message's rules at work. */
+/* The rules of one message at work. */
 struct work {
     struct lk_http_slot *slot;
     struct lk_arena *arena;
@@ -209,7 +209,7 @@ static bool from_base64(struct lk_arena *arena, struct lk_str text, struct lk_st
            lk_base64_decode(arena, text, out) && out->len > 0;
 }
 
-static void write(const struct work *work, const struct pair *pair, struct lk_str text)
+static void put(const struct work *work, const struct pair *pair, struct lk_str text)
 {
     if (pair->value.len > 0) {
         text = pair->value;
@@ -262,10 +262,10 @@ static void apply(const struct work *work, const struct rule *rule, struct lk_he
         lk_headers_remove_key(headers, &rule->header);
     count(work, PROCESSED + work->side);
     if (text.ptr != NULL && rule->present != NULL)
-        write(work, rule->present, text);
+        put(work, rule->present, text);
     if (text.ptr == NULL && rule->missing != NULL) {
         count(work, NOT_FOUND + work->side);
-        write(work, rule->missing, text);
+        put(work, rule->missing, text);
     }
 }
 

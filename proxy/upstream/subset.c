@@ -225,6 +225,17 @@ static struct lk_worker_host *pick_once(struct lk_cluster_view *view, const stru
     return fall_back(view, pick);
 }
 
+/* In memory of its own: a client may send thousands. */
+static struct lk_worker_host *pick_alternative(struct lk_cluster_view *view, const struct lk_match_criteria *rest,
+                                               const struct lk_value *object, const struct lk_pick *pick)
+{
+    struct lk_arena scratch;
+    lk_arena_init(&scratch);
+    struct lk_worker_host *wh = pick_once(view, lk_match_criteria_merge(&scratch, rest, object), pick);
+    lk_arena_reset(&scratch);
+    return wh;
+}
+
 /* The request brings alternatives, each a set of criteria over its others: the first with a host wins, and without one
  * there is none. */
 static struct lk_worker_host *pick_from_list(struct lk_cluster_view *view, const struct lk_value *list,
@@ -243,7 +254,7 @@ static struct lk_worker_host *pick_from_list(struct lk_cluster_view *view, const
         wh = pick_once(view, &rest, pick);
     else
         for (size_t i = 0; i < list->child_count && wh == NULL; i++)
-            wh = pick_once(view, lk_match_criteria_merge(&scratch, &rest, &list->children[i]), pick);
+            wh = pick_alternative(view, &rest, &list->children[i], pick);
     lk_arena_reset(&scratch);
     return wh;
 }

@@ -5,8 +5,8 @@ import json
 
 import pytest
 from client import Client
-from config import bootstrap, cluster, endpoint, file_log, hcm, listener, parse_log, route, tcp_proxy
-from config import to
+from config import bootstrap, cluster, endpoint, file_log, hcm, listener, parse_log, route
+from config import tcp_proxy, to
 from subsets import FALLBACK_LIST, header_to_metadata, labels, packed, panic, rule, selector
 from subsets import subset_policy, subsets
 

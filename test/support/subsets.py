@@ -1,4 +1,4 @@
-"""Builders for tests of subsets: labelled endpoints, selectors, the filter that reads the request."""
+"""Builders for tests of subsets: labelled endpoints, selectors, the filter that reads headers."""
 
 import base64
 
@@ -8,7 +8,9 @@ HEADER_TO_METADATA = (
     "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config"
 )
 SUBSET = "type.googleapis.com/envoy.extensions.load_balancing_policies.subset.v3.Subset"
-ROUND_ROBIN = "type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin"
+ROUND_ROBIN = (
+    "type.googleapis.com/envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin"
+)
 FALLBACK_LIST = {"metadata_fallback_policy": "FALLBACK_LIST"}
 
 

@@ -174,7 +174,7 @@ def filters():
             "pattern": {"regex": "^/([a-z]+)/.*$"}, "substitution": "\\1"}),
         {"cookie": "lane", "on_header_present": {
             "metadata_namespace": "envoy.lb", "key": "lane"}},
-        rule("x-lane", "lane", missing=None),
+        rule("x-lane", "lane"),
         rule("x-number", "lane", type="NUMBER"),
         rule("x-stage", "stage"),
         rule("x-other", "other"),
