@@ -174,17 +174,13 @@ static void count(const struct work *work, unsigned index)
         lk_stats_inc(work->stats, index);
 }
 
+/* What strtod reads, as Envoy does: hexadecimal and infinity too. */
 static bool to_number(const struct work *work, struct lk_str text, double *out)
 {
-    text = lk_str_trim(text);
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == 'x' || text.ptr[i] == 'X' || text.ptr[i] == '(' || text.ptr[i] == 0)
-            return false; /* what strtod knows beyond decimal numbers */
-    }
-    char *copy = lk_arena_cstr(work->arena, text);
+    char *copy = lk_arena_cstr(work->arena, lk_str_trim(text));
     char *end;
     *out = strtod(copy, &end);
-    return text.len > 0 && (unsigned char)copy[0] > ' ' && end == copy + text.len;
+    return end > copy && end == copy + lk_str_trim(text).len;
 }
 
 static bool to_value(const struct work *work, const struct pair *pair, struct lk_str text, struct lk_value *out)
@@ -202,11 +198,12 @@ static bool to_value(const struct work *work, const struct pair *pair, struct lk
     return lk_value_from_bytes(work->arena, text, out);
 }
 
-/* Standard alphabet only. */
+/* Standard alphabet; as much of the padding as there is; no bits beyond the last byte. */
 static bool from_base64(struct lk_arena *arena, struct lk_str text, struct lk_str *out)
 {
-    return lk_str_find_byte(text, '-') == text.len && lk_str_find_byte(text, '_') == text.len &&
-           lk_base64_decode(arena, text, out) && out->len > 0;
+    for (unsigned i = 0; i < 2 && text.len > 0 && text.ptr[text.len - 1] == '='; i++)
+        text.len--;
+    return lk_base64_decode(arena, text, out) && out->len > 0 && lk_str_has_prefix(lk_base64_encode(arena, *out), text);
 }
 
 static void put(const struct work *work, const struct pair *pair, struct lk_str text)

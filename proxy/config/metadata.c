@@ -144,7 +144,8 @@ static void put_number(struct text *text, double number)
 
     if (!isfinite(number))
         n = snprintf(digits, sizeof(digits), "null");
-    else if (number > -1e15 && number < 1e15 && number == (double)(long long)number)
+    else if (number > -1e15 && number < 1e15 && number == (double)(long long)number &&
+             (number != 0 || !signbit(number)))
         n = snprintf(digits, sizeof(digits), "%lld", (long long)number);
     else
         n = snprintf(digits, sizeof(digits), "%.15g", number);

@@ -68,11 +68,17 @@ LK_TEST(header_to_metadata, header_becomes_a_value)
 LK_TEST(header_to_metadata, value_has_a_type)
 {
     check_rule(", type: NUMBER", " -1.5e1 ", "{\"k\":-15}");
-    check_rule(", type: NUMBER", "0x10", "");
+    check_rule(", type: NUMBER", "0x10", "{\"k\":16}");
+    check_rule(", type: NUMBER", "0x10 x", "");
+    check_rule(", type: NUMBER", " ", "");
     check_rule(", type: NUMBER", "1 2", "");
     check_rule(", type: NUMBER", "one", "");
     check_rule(", encode: BASE64", "Z3JheQ==", "{\"k\":\"gray\"}");
     check_rule(", encode: BASE64", "Z3JheQ", "{\"k\":\"gray\"}");
+    check_rule(", encode: BASE64", "Z3JheQ=", "{\"k\":\"gray\"}");
+    check_rule(", encode: BASE64", "Z3JheR", ""); /* bits beyond the last byte */
+    check_rule(", encode: BASE64", "Z3JheQ===", "");
+    check_rule(", encode: BASE64", "=", "");
     check_rule(", encode: BASE64", "*", "");
     check_rule(", encode: BASE64", "_-_-", ""); /* of the other alphabet */
     check_rule(", encode: BASE64, type: NUMBER", "NDI=", "{\"k\":42}");
