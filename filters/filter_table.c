@@ -29,9 +29,17 @@ static const struct lk_access_logger *const access_loggers[] = {
     NULL,
 };
 
+static const struct lk_tracer *const tracers[] = {
+    &lk_opentelemetry_tracer,
+    &lk_skywalking_tracer,
+    &lk_zipkin_tracer,
+    NULL,
+};
+
 const struct lk_registry lk_filter_table = {
     .listener_filters = listener_filters,
     .network_filters = network_filters,
     .http_filters = http_filters,
     .access_loggers = access_loggers,
+    .tracers = tracers,
 };

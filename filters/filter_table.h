@@ -13,5 +13,8 @@ extern const struct lk_http_filter lk_router_filter;
 extern const struct lk_access_logger lk_file_access_logger;
 extern const struct lk_access_logger lk_stdout_access_logger;
 extern const struct lk_access_logger lk_stderr_access_logger;
+extern const struct lk_tracer lk_opentelemetry_tracer;
+extern const struct lk_tracer lk_skywalking_tracer;
+extern const struct lk_tracer lk_zipkin_tracer;
 
 extern const struct lk_registry lk_filter_table;

@@ -12,6 +12,11 @@ typedef Envoy__Extensions__Filters__Network__HttpConnectionManager__V3__HttpConn
 /* Everything but routes, filters and access logs. */
 void lk_hcm_decode_options(struct lk_decoder *decoder, struct lk_filter_context *context, const lk_hcm_proto *in,
                            struct lk_http_manager_config *config);
+/* hcm_tracing.c */
+void lk_hcm_decode_request_id(struct lk_decoder *decoder, const lk_hcm_proto *in,
+                              struct lk_http_manager_config *config);
+void lk_hcm_decode_tracing(struct lk_decoder *decoder, struct lk_filter_context *context, const lk_hcm_proto *in,
+                           struct lk_http_manager_config *config);
 void lk_hcm_decode_filters(struct lk_decoder *decoder, struct lk_filter_context *context, const lk_hcm_proto *in,
                            struct lk_http_chain_config *chain);
 /* Instantiates every typed_per_filter_config through the filter of that name; notes in the chain whether routes switch

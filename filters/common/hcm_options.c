@@ -214,6 +214,8 @@ void lk_hcm_decode_options(struct lk_decoder *decoder, struct lk_filter_context 
     decode_limits(decoder, in, config);
     decode_addresses(decoder, in, config);
     decode_ids(decoder, context, in, config);
+    lk_hcm_decode_request_id(decoder, in, config);
+    lk_hcm_decode_tracing(decoder, context, in, config);
     decode_paths(decoder, in, config);
     decode_upgrades(decoder, in, config);
     decode_replies(decoder, in, config);

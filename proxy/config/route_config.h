@@ -10,6 +10,7 @@
 #include "proxy/config/match_criteria.h"
 #include "proxy/config/matcher.h"
 #include "proxy/config/metadata.h"
+#include "proxy/config/tracing_config.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -210,6 +211,7 @@ struct lk_route {
     size_t per_filter_count;
     struct lk_str decorator_operation;
     bool decorator_propagate;
+    const struct lk_route_tracing *tracing; /* NULL: the manager's settings */
     const struct lk_metadata *metadata;
     struct lk_str stat_prefix;
     bool has_body_buffer_limit; /* else the virtual host's */

@@ -351,7 +351,7 @@ static void set_addresses(struct lk_http_exchange *ex, struct lk_headers *header
         lk_headers_set(headers, LK_HEADER_X_ENVOY_EXTERNAL_ADDRESS,
                        lk_arena_str(headers->arena, lk_addr_ip_text(&info->remote, text)));
     }
-    ex->fresh_request_id = edge && !config->preserve_external_request_id;
+    ex->from_edge = edge;
 }
 
 /* --- the rest
@@ -374,8 +374,15 @@ static void set_scheme(struct lk_http_exchange *ex, struct lk_headers *headers)
 
 static void set_request_id(struct lk_http_exchange *ex, struct lk_headers *headers)
 {
-    if (!ex->hc->config->generate_request_id || (has(headers, LK_HEADER_X_REQUEST_ID) && !ex->fresh_request_id))
+    const struct lk_http_manager_config *config = ex->hc->config;
+    if (!config->generate_request_id)
         return;
+    struct lk_header *received = lk_headers_find(headers, LK_HEADER_X_REQUEST_ID);
+    if (received != NULL && received->value.len > 0 && (!ex->from_edge || config->preserve_external_request_id)) {
+        if (ex->from_edge && config->pack_trace_reason) /* a stranger does not decide what is traced */
+            lk_request_id_mark(received, headers->arena, LK_TRACE_REASON_NONE);
+        return;
+    }
     char *id = lk_arena_alloc(headers->arena, LK_UUID_LEN);
     lk_rand_uuid(id);
     lk_headers_set(headers, LK_HEADER_X_REQUEST_ID, lk_str(id, LK_UUID_LEN));

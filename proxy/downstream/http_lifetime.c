@@ -213,6 +213,7 @@ void lk_exchange_end(struct lk_http_exchange *ex)
     lk_timer_clear(&ex->duration);
     count_code(ex);
     ex->stream.info.end_us = lk_loop_now_us(ex->stream.loop);
+    lk_trace_request_end(&ex->stream);
     lk_exchange_log(ex, "DownstreamEnd");
     lk_stats_dec(stats, LK_HTTP_RQ_ACTIVE);
     if (ex->upgraded)

@@ -7,6 +7,7 @@
 #include "proxy/config/access_log_config.h"
 #include "proxy/filter/http_stream.h"
 #include "proxy/filter/network_filter.h"
+#include "proxy/filter/tracing.h"
 #include "proxy/http/h1_codec.h"
 #include "proxy/http/path.h"
 #include "proxy/router/route_table.h"
@@ -50,6 +51,9 @@ struct lk_http_manager_config {
     bool generate_request_id; /* true */
     bool preserve_external_request_id;
     bool always_set_request_id_in_response;
+    bool pack_trace_reason;    /* true: the id tells why its request is traced */
+    bool sample_by_request_id; /* use_request_id_for_trace_sampling, true: else every request is sampled */
+    const struct lk_tracing_config *tracing; /* NULL: no request is traced, trace headers pass */
     struct lk_str via;
     bool add_user_agent;
     struct lk_str local_cluster; /* node.cluster: x-envoy-downstream-service-cluster, user-agent */

@@ -56,6 +56,7 @@ struct lk_http_exchange {
     const struct lk_route *route;
     struct lk_route_table *routes; /* referenced while the stream lives */
     uint64_t random;
+    struct lk_str decorated; /* the route's operation, for the response; empty: none */
     uint32_t idle_ms;
     uint16_t request_pauses; /* by filters and router */
     bool route_known;
@@ -68,8 +69,9 @@ struct lk_http_exchange {
     bool ended;       /* finished or reset: nothing more happens */
     bool blocked;     /* its filters know that the connection's output is above its watermark */
     bool expect_continue;
-    bool force_trace;
-    bool fresh_request_id; /* from outside: its own id is not kept */
+    bool decorated_propagate;
+    bool operation_fixed; /* its name is configured by format */
+    bool from_edge;       /* the request comes from outside, and we are the first proxy */
 };
 
 #define LK_EXCHANGE_OF(stream_ptr) LK_CONTAINER_OF(stream_ptr, struct lk_http_exchange, stream)
@@ -96,9 +98,18 @@ void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers
 void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_headers *headers);
 struct lk_str lk_http_date(struct lk_http_manager_worker *worker);
 
+/* http_tracing.c: decides whether the request is traced, marks its id, starts its span, passes its operation on. Needs
+ * the route. */
+void lk_exchange_trace(struct lk_http_exchange *ex, struct lk_headers *headers);
+/* The operation of a response: told to the caller, or taken from the callee. */
+void lk_exchange_trace_response(struct lk_http_exchange *ex, struct lk_headers *headers);
+
 /* local_reply.c */
 void lk_exchange_local_reply(struct lk_http_exchange *ex, const struct lk_local_reply *reply);
 void lk_exchange_reply(struct lk_http_exchange *ex, unsigned status, struct lk_str body, struct lk_str details);
+
+/* Writes the reason into an id that has a UUID's length. */
+void lk_request_id_mark(struct lk_header *header, struct lk_arena *arena, enum lk_trace_reason reason);
 
 /* header_policy.c */
 enum lk_policy_verdict { LK_POLICY_PASS, LK_POLICY_ANSWERED };

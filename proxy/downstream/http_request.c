@@ -101,6 +101,8 @@ void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers
         lk_exchange_reply(ex, 404, lk_str(NULL, 0), LK_STR("route_not_found"));
         return;
     }
+    if (hc->config->tracing != NULL)
+        lk_exchange_trace(ex, headers);
     if (!handle_upgrade(ex, headers, end))
         return;
     if (hc->config->chain.count == 0) {

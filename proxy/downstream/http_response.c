@@ -60,7 +60,8 @@ static void set_server(const struct lk_http_manager_config *config, struct lk_he
 
 static void echo_request_id(struct lk_http_exchange *ex, struct lk_headers *headers)
 {
-    if (!ex->hc->config->always_set_request_id_in_response && !ex->force_trace)
+    if (!ex->hc->config->always_set_request_id_in_response &&
+        !lk_headers_maybe(ex->stream.request, LK_HEADER_X_ENVOY_FORCE_TRACE))
         return;
     struct lk_str id = lk_headers_get(ex->stream.request, LK_HEADER_X_REQUEST_ID);
     if (id.ptr != NULL)
@@ -92,6 +93,8 @@ void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_hea
     set_server(config, headers);
     add_via(config, headers);
     echo_request_id(ex, headers);
+    if (config->tracing != NULL)
+        lk_exchange_trace_response(ex, headers);
     if (is_last(ex))
         ex->cs->close_after = true;
     ex->stream.info.response_headers_bytes = headers->bytes;

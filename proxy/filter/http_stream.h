@@ -75,6 +75,7 @@ struct lk_http_stream {
     const struct lk_http_sink *sink;
     struct lk_stats_scope *stats; /* of the HTTP manager, lk_http_stat_block; NULL in tests */
     struct lk_stream_info info;
+    struct lk_request_trace *trace; /* tracing.h; NULL: the request is in no trace */
     struct lk_headers *request;
     struct lk_headers *request_trailers;
     struct lk_headers *response;

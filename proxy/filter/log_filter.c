@@ -63,7 +63,7 @@ bool lk_log_filter_match(const struct lk_log_filter *filter, const struct lk_log
     case LK_LOG_FILTER_NOT_HEALTH_CHECK:
         return !info->health_check;
     case LK_LOG_FILTER_TRACEABLE:
-        return info->trace_id.len > 0;
+        return info->traced;
     case LK_LOG_FILTER_RUNTIME:
         return sampled(filter, event);
     case LK_LOG_FILTER_HEADER:

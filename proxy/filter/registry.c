@@ -45,3 +45,13 @@ const struct lk_access_logger *lk_registry_access_logger(const struct lk_registr
     }
     return NULL;
 }
+
+const struct lk_tracer *lk_registry_tracer(const struct lk_registry *registry, const struct lk_str name,
+                                           struct lk_str type)
+{
+    for (const struct lk_tracer *const *t = registry->tracers; *t != NULL; t++) {
+        if (is((*t)->name, (*t)->type, name, type))
+            return *t;
+    }
+    return NULL;
+}

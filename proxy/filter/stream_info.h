@@ -96,7 +96,8 @@ struct lk_stream_info {
     struct lk_upstream_info upstream;
     struct lk_str local_reply_body;
     struct lk_dynamic_metadata *dynamic_metadata;
-    struct lk_str trace_id, span_id;
+    struct lk_str trace_id, span_id; /* of the request's span; empty: there is none */
+    bool traced;                     /* the connection manager's decision, as in Envoy's access logs */
 };
 
 static inline void lk_stream_info_flag(struct lk_stream_info *info, enum lk_response_flag flag)

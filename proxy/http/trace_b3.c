@@ -117,9 +117,8 @@ enum lk_trace_result lk_trace_b3_read(const struct lk_headers *headers, struct l
 {
     (void)arena;
     struct lk_str single;
-    struct lk_trace_context read = {.decision = LK_TRACE_DEFER};
-    enum lk_trace_result result =
-        get(headers, LK_HEADER_B3, &single) ? parse_single(single, &read, why) : parse_multi(headers, &read, why);
+    struct lk_trace_context read = {.decision = LK_TRACE_DEFER, .single = get(headers, LK_HEADER_B3, &single)};
+    enum lk_trace_result result = read.single ? parse_single(single, &read, why) : parse_multi(headers, &read, why);
     if (result == LK_TRACE_FOUND || result == LK_TRACE_DECIDED)
         *out = read;
     return result;

@@ -62,6 +62,7 @@ struct lk_trace_context {
     enum lk_trace_decision decision;
     bool wide;   /* the trace id was written with 128 bits */
     bool debug;  /* B3 and Jaeger: sampled whatever anybody decides */
+    bool single; /* it was told in B3's single header */
     bool random; /* W3C level 2: the right-most 7 bytes of the trace id are random */
     struct lk_str tracestate;
     struct lk_trace_skywalking sw;

@@ -1,6 +1,7 @@
 /* Resolves header names of a route configuration to ids and prepares its formats: proxy/config knows no header names.
  * Main thread, before use. */
 #include "proxy/filter/format_eval.h"
+#include "proxy/filter/tracing.h"
 #include "proxy/http/headers.h"
 #include "proxy/router/route_table.h"
 
@@ -48,6 +49,7 @@ static void resolve_route(const struct lk_route *route)
     resolve_mutations(&route->response_headers);
     resolve_retry(route->action.retry);
     resolve_reply_format(route->direct.body_format);
+    lk_route_tracing_prepare(route->tracing);
     for (size_t i = 0; i < route->action.weighted_count; i++) {
         resolve_mutations(&route->action.weighted[i].request_headers);
         resolve_mutations(&route->action.weighted[i].response_headers);

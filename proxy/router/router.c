@@ -4,6 +4,7 @@
 #include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
 #include "proxy/filter/http_stream.h"
+#include "proxy/filter/tracing.h"
 #include "proxy/router/router_reply.h"
 #include "proxy/router/router_request.h"
 #include "proxy/router/router_response.h"
@@ -23,6 +24,7 @@ static struct lk_stats_scope *stats_of(const struct lk_router *router)
 void lk_router_settle(struct lk_router *router)
 {
     router->done = true;
+    lk_trace_try_end(lk_http_slot_stream(router->slot));
     lk_timer_clear(&router->timeout);
     lk_timer_clear(&router->per_try);
     lk_timer_clear(&router->try_idle);
@@ -92,6 +94,7 @@ static void on_ready(struct lk_upstream_request *attempt)
     lk_router_note_upstream(router);
     info->upstream.first_tx_us = lk_loop_now_us(router->loop);
     lk_router_adapt_to_host(router);
+    lk_trace_try_inject(lk_http_slot_stream(router->slot), router->request);
     lk_upstream_request_send_headers(attempt, router->request, bodyless);
     router->body_sent = true;
     if (!bodyless && router->body.len > 0) {
@@ -179,6 +182,7 @@ static void on_headers(struct lk_upstream_request *attempt, struct lk_headers *h
     struct lk_router *router = attempt->owner;
     lk_loop_set_activity(router->loop, router->route->label);
     router->info->upstream.first_rx_us = lk_loop_now_us(router->loop);
+    lk_trace_try_answered(lk_http_slot_stream(router->slot), lk_headers_status(headers));
     lk_router_touch_try(router);
     lk_router_report_answer(router, headers);
     if (lk_router_retry_response(router, headers))
@@ -238,6 +242,7 @@ static const struct lk_upstream_request_ops attempt_ops = {
 
 void lk_router_start_attempt(struct lk_router *router, struct lk_worker_host *wh, bool fresh)
 {
+    lk_trace_try_begin(lk_http_slot_stream(router->slot), router->info->upstream.attempts);
     lk_upstream_request_start(&router->attempt, &attempt_ops, router, lk_http_arena(router->slot), wh, router->priority,
                               !router->idempotent, fresh);
 }

@@ -1,6 +1,7 @@
 /* Tries of one routed request: picking a host, timing a try, and what follows one that failed. */
 #include "proxy/base/rand.h"
 #include "proxy/filter/http_stream.h"
+#include "proxy/filter/tracing.h"
 #include "proxy/router/router_internal.h"
 #include "proxy/router/router_reply.h"
 #include "proxy/router/router_request.h"
@@ -179,6 +180,7 @@ void lk_router_on_failed(struct lk_upstream_request *attempt, const struct lk_up
     lk_timer_clear(&router->try_idle);
     lk_router_count_failure(router, failure);
     report_failure(router, failure);
+    lk_trace_try_end(lk_http_slot_stream(router->slot));
     if (router->responding) {
         lk_router_settle(router);
         lk_router_flag_reset(router->info, failure->reason);
@@ -205,6 +207,7 @@ static void give_up_try(struct lk_router *router, bool idle)
     }
     struct lk_upstream_failure failure = {.reason = LK_RESET_LOCAL, .progress = LK_PROGRESS_UNKNOWN};
     lk_upstream_request_cancel(&router->attempt);
+    lk_trace_try_end(lk_http_slot_stream(router->slot));
     if (try_again(router, &failure))
         return;
     lk_router_settle(router);
@@ -250,6 +253,7 @@ bool lk_router_retry_response(struct lk_router *router, struct lk_headers *heade
         lk_timer_clear(&router->try_idle);
         lk_router_count_host(router, lk_headers_status(headers));
         lk_upstream_request_cancel(&router->attempt);
+        lk_trace_try_end(lk_http_slot_stream(router->slot));
         back_off(router);
         return true;
     }

@@ -167,7 +167,12 @@
     X(RQ_DIRECT_RESPONSE, "rq_direct_response", COUNTER)                                                               \
     X(RQ_ROUTED_TOTAL, "rq_total", COUNTER)                                                                            \
     X(RQ_RESET_AFTER_RESPONSE, "rq_reset_after_downstream_response_started", COUNTER)                                  \
-    X(RQ_OVERLOAD_LOCAL_REPLY, "rq_overload_local_reply", COUNTER)
+    X(RQ_OVERLOAD_LOCAL_REPLY, "rq_overload_local_reply", COUNTER)                                                     \
+    X(TRACING_RANDOM, "tracing.random_sampling", COUNTER)                                                              \
+    X(TRACING_SERVICE, "tracing.service_forced", COUNTER)                                                              \
+    X(TRACING_CLIENT, "tracing.client_enabled", COUNTER)                                                               \
+    X(TRACING_NONE, "tracing.not_traceable", COUNTER)                                                                  \
+    X(TRACING_HEALTH_CHECK, "tracing.health_check", COUNTER)
 
 /* prefix "listener.<address>." */
 #define LK_LISTENER_STATS(X)                                                                                           \

@@ -9,9 +9,10 @@ void lk_header_fixture_begin(struct lk_header_fixture *f, const char *lines)
     lk_headers_init(&f->headers, &f->arena);
     struct lk_str rest = lk_arena_str(&f->arena, lk_str_from(lines));
     while (rest.len > 0) {
-        struct lk_str value = lk_str_split(&rest, '\n');
-        struct lk_str name = lk_str_split(&value, ':');
-        lk_headers_add_raw(&f->headers, lk_header_id_of(name), name, lk_str_trim(value));
+        struct lk_str line = lk_str_split(&rest, '\n');
+        size_t colon = 1 + lk_str_find_byte(lk_str_drop(line, 1), ':'); /* a name may begin with one */
+        struct lk_str name = lk_str(line.ptr, colon);
+        lk_headers_add_raw(&f->headers, lk_header_id_of(name), name, lk_str_trim(lk_str_drop(line, colon + 1)));
     }
 }
 

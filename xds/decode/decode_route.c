@@ -6,6 +6,7 @@
 #include "xds/decode/decode_format.h"
 #include "xds/decode/decode_metadata.h"
 #include "xds/decode/decode_route_parts.h"
+#include "xds/decode/decode_tracing.h"
 
 #define DIRECT_BODY_DEFAULT 4096
 
@@ -95,6 +96,7 @@ static void route(struct lk_decoder *decoder, const Envoy__Config__Route__V3__Ro
         if (out->decorator_operation.len == 0)
             lk_errors_add_at(decoder->errors, "decorator.operation", "must not be empty");
     }
+    out->tracing = lk_decode_route_tracing(decoder, in->tracing);
     out->metadata = lk_decode_metadata(decoder, in->metadata);
     body_limit(in->per_request_buffer_limit_bytes, in->request_body_buffer_limit, &out->has_body_buffer_limit,
                &out->body_buffer_limit);

@@ -95,3 +95,19 @@ LK_TEST(filter_table, access_loggers_are_complete_and_found)
     LK_CHECK(seen.count > 0);
     LK_CHECK_NULL(lk_registry_access_logger(TABLE, LK_STR("unheard.of"), LK_STR("")));
 }
+
+LK_TEST(filter_table, tracers_are_complete_and_found)
+{
+    struct seen seen = {0};
+
+    for (size_t i = 0; TABLE->tracers[i] != NULL; i++) {
+        const struct lk_tracer *tracer = TABLE->tracers[i];
+
+        check_identity(&seen, tracer->name, tracer->type);
+        LK_CHECK_NOT_NULL(tracer->config_new);
+        LK_CHECK_EQ_PTR(lk_registry_tracer(TABLE, LK_STR(""), lk_str_from(tracer->type)), tracer);
+        LK_CHECK_EQ_PTR(lk_registry_tracer(TABLE, lk_str_from(tracer->name), LK_STR("")), tracer);
+    }
+    LK_CHECK(seen.count > 0);
+    LK_CHECK_NULL(lk_registry_tracer(TABLE, LK_STR("unheard.of"), LK_STR("")));
+}

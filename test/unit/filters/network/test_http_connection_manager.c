@@ -74,3 +74,102 @@ LK_TEST(hcm, mistakes_are_named_by_their_field)
     }
     typed_fini(&t);
 }
+
+#define TRACED(tracing) "{stat_prefix: p, " ROUTES ", http_filters: [" ROUTER "], tracing: " tracing "}"
+#define ZIPKIN                                                                                                         \
+    "{name: envoy.tracers.zipkin, typed_config: {'@type': type.googleapis.com/envoy.config.trace.v3.ZipkinConfig}}"
+
+LK_TEST(hcm, tracing_is_off_unless_configured)
+{
+    struct typed_test t;
+    typed_init(&t);
+    const struct lk_http_manager_config *config =
+        configure(&t, "{stat_prefix: p, " ROUTES ", http_filters: [" ROUTER "]}");
+    LK_CHECK_NULL(config->tracing);
+    LK_CHECK(config->pack_trace_reason && config->sample_by_request_id);
+    typed_fini(&t);
+}
+
+LK_TEST(hcm, tracing_defaults_are_envoys)
+{
+    struct typed_test t;
+    typed_init(&t);
+    const struct lk_tracing_config *tracing = configure(&t, TRACED("{}"))->tracing;
+    LK_CHECK_NULL(tracing->tracer);
+    LK_CHECK_EQ_UINT(tracing->sampling.client.per_million, 1000000);
+    LK_CHECK_EQ_UINT(tracing->sampling.random.per_million, 1000000);
+    LK_CHECK_EQ_UINT(tracing->sampling.overall.per_million, 1000000);
+    LK_CHECK_EQ_UINT(tracing->max_path_tag_length, 256);
+    LK_CHECK(!tracing->verbose && !tracing->spawn_upstream_span && !tracing->no_propagation && !tracing->outbound);
+    typed_fini(&t);
+}
+
+LK_TEST(hcm, tracing_options_are_taken_over)
+{
+    struct typed_test t;
+    typed_init(&t);
+    t.context.direction = LK_DIRECTION_OUTBOUND;
+    const struct lk_tracing_config *tracing =
+        configure(&t, TRACED("{client_sampling: {value: 12.9}, random_sampling: {value: 0.01}, overall_sampling: "
+                             "{value: 33.336}, verbose: true, max_path_tag_length: 9, spawn_upstream_span: true, "
+                             "no_context_propagation: true, operation: o, upstream_operation: u, "
+                             "custom_tags: [{tag: t, literal: {value: v}}], provider: " ZIPKIN "}"))
+            ->tracing;
+    LK_CHECK_EQ_PTR(tracing->tracer, &lk_zipkin_tracer);
+    LK_CHECK_NOT_NULL(tracing->provider);
+    LK_CHECK_EQ_UINT(tracing->sampling.client.per_million, 120000);
+    LK_CHECK_EQ_UINT(tracing->sampling.random.per_million, 100);
+    LK_CHECK_EQ_UINT(tracing->sampling.overall.per_million, 333400);
+    LK_CHECK(tracing->verbose && tracing->spawn_upstream_span && tracing->no_propagation && tracing->outbound);
+    LK_CHECK_EQ_UINT(tracing->max_path_tag_length, 9);
+    LK_CHECK_EQ_UINT(tracing->tags.count, 1);
+    LK_CHECK(tracing->operation != NULL && tracing->upstream_operation != NULL);
+    typed_fini(&t);
+}
+
+LK_TEST(hcm, a_tracer_that_is_not_built_in_is_a_warning)
+{
+    struct typed_test t;
+    typed_init(&t);
+    const struct lk_http_manager_config *config =
+        configure(&t, TRACED("{provider: {name: envoy.tracers.datadog, typed_config: {'@type': "
+                             "type.googleapis.com/envoy.config.trace.v3.DatadogConfig}}}"));
+    LK_CHECK_NOT_NULL(config);
+    LK_CHECK_NULL(config->tracing->tracer);
+    LK_CHECK_EQ_UINT(t.errors.warning_count, 1);
+    LK_CHECK_STR(t.errors.warnings[0].path, "tracing.provider");
+    LK_CHECK_CONTAINS(t.errors.warnings[0].text, "DatadogConfig");
+    typed_fini(&t);
+}
+
+LK_TEST(hcm, request_ids_take_their_options_and_only_uuids)
+{
+    struct typed_test t;
+    typed_init(&t);
+    const struct lk_http_manager_config *config =
+        configure(&t, "{stat_prefix: p, " ROUTES ", http_filters: [" ROUTER
+                      "], request_id_extension: {typed_config: {'@type': type.googleapis.com/"
+                      "envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig, pack_trace_reason: false, "
+                      "use_request_id_for_trace_sampling: false}}}");
+    LK_CHECK(!config->pack_trace_reason && !config->sample_by_request_id);
+    configure(&t, "{stat_prefix: p, " ROUTES ", http_filters: [" ROUTER
+                  "], request_id_extension: {typed_config: {'@type': type.googleapis.com/"
+                  "envoy.config.trace.v3.ZipkinConfig}}}");
+    typed_check_error(&t, "request_id_extension.typed_config", "UUID");
+    typed_fini(&t);
+}
+
+LK_TEST(hcm, mistakes_in_tracing_are_named)
+{
+    struct typed_test t;
+    typed_init(&t);
+    LK_CHECK_NULL(configure(&t, TRACED("{random_sampling: {value: 101}}")));
+    typed_check_error(&t, "tracing.random_sampling", "between 0 and 100");
+    LK_CHECK_NULL(configure(&t, TRACED("{operation: '%NONSENSE%'}")));
+    typed_check_error(&t, "tracing.operation", "NONSENSE");
+    LK_CHECK_NULL(configure(&t, TRACED("{custom_tags: [{tag: t}]}")));
+    typed_check_error(&t, "tracing.custom_tags[0]", "expected one of");
+    LK_CHECK_NULL(configure(&t, TRACED("{provider: {}}")));
+    typed_check_error(&t, "tracing.provider.name", "must not be empty");
+    typed_fini(&t);
+}

@@ -63,7 +63,10 @@ static const struct lk_listener_filter *const listener_filters[] = {NULL};
 static const struct lk_network_filter *const network_filters[] = {&manager_filter, NULL};
 static const struct lk_http_filter *const http_filters[] = {NULL};
 static const struct lk_access_logger *const access_loggers[] = {NULL};
-static const struct lk_registry registry = {listener_filters, network_filters, http_filters, access_loggers};
+static const struct lk_registry registry = {.listener_filters = listener_filters,
+                                            .network_filters = network_filters,
+                                            .http_filters = http_filters,
+                                            .access_loggers = access_loggers};
 
 /* One virtual host for every name with one route for every path. */
 static inline struct lk_route_table *all_routes(void)

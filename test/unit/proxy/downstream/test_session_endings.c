@@ -26,7 +26,10 @@ static const struct lk_listener_filter implied_original_dst = {
     .on_accept = inspector_accept,
 };
 static const struct lk_listener_filter *const with_original_dst[] = {&inspector_filter, &implied_original_dst, NULL};
-static const struct lk_registry hand_off_registry = {with_original_dst, network_filters, http_filters, access_loggers};
+static const struct lk_registry hand_off_registry = {.listener_filters = with_original_dst,
+                                                     .network_filters = network_filters,
+                                                     .http_filters = http_filters,
+                                                     .access_loggers = access_loggers};
 
 static void check_hand_off(const char *owner, uint16_t owner_port, const char *wanted, uint16_t wanted_port,
                            const char *greeting)

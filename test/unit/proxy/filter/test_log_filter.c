@@ -103,7 +103,7 @@ LK_TEST(log_filter, health_checks_and_traces)
     LK_CHECK(lk_log_filter_match(&no_checks, &s.event));
     LK_CHECK(!lk_log_filter_match(&traced, &s.event));
     s.info.health_check = true;
-    s.info.trace_id = LK_STR("1");
+    s.info.traced = true;
     LK_CHECK(!lk_log_filter_match(&no_checks, &s.event));
     LK_CHECK(lk_log_filter_match(&traced, &s.event));
     finish(&s);

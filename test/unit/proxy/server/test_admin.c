@@ -118,7 +118,10 @@ static void set_up(struct fixture *fixture)
     current = fixture;
     fixture->arena = lk_arena_new();
     fixture->options = (struct lk_options){.concurrency = 1, .file_flush_interval_ms = 1000};
-    fixture->registry = (struct lk_registry){no_listener_filters, no_network_filters, no_http_filters, loggers};
+    fixture->registry = (struct lk_registry){.listener_filters = no_listener_filters,
+                                             .network_filters = no_network_filters,
+                                             .http_filters = no_http_filters,
+                                             .access_loggers = loggers};
     fill_bootstrap(fixture);
     fixture->server.options = &fixture->options;
     fixture->server.bootstrap = &fixture->bootstrap;
