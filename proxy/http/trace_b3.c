@@ -28,7 +28,7 @@ static bool parse_span_id(struct lk_str text, uint64_t *out)
 
 static bool parse_state(struct lk_str text, struct lk_trace_context *out)
 {
-    if (text.len != 1 || memchr("01d", text.ptr[0], 3) == NULL)
+    if (text.len != 1 || lk_str_find_byte(LK_STR("01d"), text.ptr[0]) == 3)
         return false;
     out->debug = text.ptr[0] == 'd';
     out->decision = text.ptr[0] == '0' ? LK_TRACE_DROP : LK_TRACE_SAMPLE;

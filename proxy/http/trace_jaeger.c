@@ -86,9 +86,11 @@ bool lk_trace_jaeger_add(struct lk_headers *headers, const struct lk_trace_conte
     at = lk_hex_put(at, context->trace_low, 16);
     *at++ = ':';
     at = lk_hex_put(at, context->span, 16);
-    memcpy(at, ":0:", 3);
-    at[3] = (char)('0' + (context->decision == LK_TRACE_SAMPLE ? FLAG_SAMPLED : 0) + (context->debug ? FLAG_DEBUG : 0));
-    lk_headers_add(headers, LK_HEADER_UBER_TRACE_ID, lk_str(text, (size_t)(at + 4 - text)));
+    *at++ = ':';
+    *at++ = '0';
+    *at++ = ':';
+    *at++ = (char)('0' + (context->decision == LK_TRACE_SAMPLE ? FLAG_SAMPLED : 0) + (context->debug ? FLAG_DEBUG : 0));
+    lk_headers_add(headers, LK_HEADER_UBER_TRACE_ID, lk_str(text, (size_t)(at - text)));
     return true;
 }
 

@@ -71,7 +71,7 @@ static bool is_key(struct lk_str key)
     if (key.len == 0 || key.len > STATE_TEXT_MAX || !is_key_start(key.ptr[0]))
         return false;
     for (size_t i = 1; i < key.len; i++)
-        if (!is_key_start(key.ptr[i]) && memchr("_-*/@", key.ptr[i], 5) == NULL)
+        if (!is_key_start(key.ptr[i]) && lk_str_find_byte(LK_STR("_-*/@"), key.ptr[i]) == 5)
             return false;
     return true;
 }
@@ -122,8 +122,9 @@ bool lk_trace_w3c_add(struct lk_headers *headers, const struct lk_trace_context 
         return false;
     unsigned flags = (context->decision == LK_TRACE_SAMPLE ? FLAG_SAMPLED : 0) | (context->random ? FLAG_RANDOM : 0);
     char *text = lk_arena_alloc(headers->arena, VERSION_0_LEN);
-    memcpy(text, "00-", 3);
-    char *at = lk_hex_put(lk_hex_put(text + 3, context->trace_high, 16), context->trace_low, 16);
+    char *at = lk_hex_put(text, 0, 2);
+    *at++ = '-';
+    at = lk_hex_put(lk_hex_put(at, context->trace_high, 16), context->trace_low, 16);
     *at++ = '-';
     at = lk_hex_put(at, context->span, 16);
     *at++ = '-';

@@ -117,12 +117,13 @@ static enum change pass(struct lk_check *check, bool degraded)
     if (has(check, LK_HOST_FAILED_CHECK)) {
         change = PENDING;
         if (check->first || ++check->passed_in_row >= check->config->healthy_threshold) {
-            lk_host_flags_clear(state, LK_HOST_CHECK_TIMEOUT | LK_HOST_EXCLUDED);
+            lk_host_flags_clear(state, LK_HOST_CHECK_TIMEOUT);
             mark(check, LK_HOST_FAILED_CHECK, false);
             change = CHANGED;
         }
     }
-    if (lk_host_flags_clear(state, LK_HOST_PENDING_CHECK))
+    uint32_t over = LK_HOST_PENDING_CHECK | (has(check, LK_HOST_FAILED_CHECK) ? 0 : LK_HOST_EXCLUDED);
+    if (lk_host_flags_clear(state, over))
         change = CHANGED;
     if (mark(check, LK_HOST_DEGRADED_CHECK, degraded) && change == UNCHANGED)
         change = CHANGED;
@@ -381,6 +382,7 @@ static void fail_now(struct lk_work *work)
     struct lk_check *check = now->state->check;
     if (check != NULL) {
         lk_stats_inc(check->checker->stats, LK_HEALTH_STAT_PASSIVE_FAILURE);
+        lk_host_flags_set(now->state, LK_HOST_EXCLUDED); /* a check may have passed in between */
         tell(check, fail(check, true, false, "it asked for it with a response"));
         lk_cluster_health_changed(now->cluster);
     } else {

@@ -202,6 +202,26 @@ LK_TEST(health_http, refusing_host_can_ask_to_be_left_out_of_the_count)
            LK_HOST_FAILED_CHECK | LK_HOST_EXCLUDED);
 }
 
+LK_TEST(health_http, host_that_is_left_out_counts_again_once_it_passes)
+{
+    const struct lk_status_range busy = {.start = 503, .end = 504};
+    struct health h;
+    health_new(&h, 1);
+    h.check.http.retriable = (struct lk_status_ranges){&busy, 1};
+    h.check.unhealthy_threshold = 9;
+    int fd = health_start_healthy(&h);
+    health_answer(&h, fd, "HTTP/1.1 503 No\r\nx-envoy-immediate-health-check-fail: 1\r\ncontent-length: 0\r\n\r\n");
+    UPSTREAM_UNTIL(h.f, health_flags(&h, 0) == LK_HOST_EXCLUDED);
+    upstream_turn(h.f, 1);
+    LK_CHECK_EQ_UINT(upstream_stat(h.f, LK_CLUSTER_MEMBERSHIP_EXCLUDED), 1);
+    health_answer(&h, fd, OK_ANSWER);
+    UPSTREAM_UNTIL(h.f, health_flags(&h, 0) == 0);
+    upstream_turn(h.f, 1);
+    LK_CHECK_EQ_UINT(upstream_stat(h.f, LK_CLUSTER_MEMBERSHIP_EXCLUDED), 0);
+    close(fd);
+    upstream_free(h.f);
+}
+
 LK_TEST(health_http, statuses_are_expected_or_retriable_by_configuration)
 {
     const struct lk_status_range redirects = {.start = 300, .end = 400};
