@@ -180,9 +180,9 @@ static struct lk_str write_header(const struct lk_header_key *key, struct lk_str
     return name;
 }
 
-static void write_emit(const struct lk_lane_emit *emit, struct lk_headers *headers)
+static void write_emit(const struct lk_lane_header *emit, struct lk_headers *headers)
 {
-    struct lk_header_key key = emit->key;
+    struct lk_header_key key = {lk_header_id_of(emit->name), emit->name};
     if (key.id == LK_HEADER_OTHER)
         key.name = lk_arena_str(headers->arena, key.name);
     lk_headers_set_key(headers, &key, lk_arena_str(headers->arena, emit->value));
@@ -201,7 +201,7 @@ static void write_carriers(const struct lk_lane_carriers *carriers, struct lk_st
 }
 
 void lk_carriers_write(const struct lk_lane_carriers *carriers, const struct lk_header_set *emit_names,
-                       const struct lk_mark *seen, struct lk_str name, const struct lk_lane_emit *emit,
+                       const struct lk_mark *seen, struct lk_str name, const struct lk_lane_header *emit,
                        size_t emit_count, struct lk_headers *headers)
 {
     if (!is_mark(name)) {

@@ -11,21 +11,8 @@
 #pragma once
 
 #include "proxy/base/error.h"
+#include "proxy/config/lane_filter_config.h"
 #include "proxy/http/header_set.h"
-
-#define LK_LANE_ALIASES_MAX 16u
-#define LK_LANE_KEY_MAX 256u /* of the member of baggage */
-
-/* What a configuration says; empty header and baggage mean the defaults `x-lane` and `lane`. */
-struct lk_carriers_config {
-    struct lk_str header;  /* any case */
-    struct lk_str baggage; /* key of the member */
-    bool no_baggage;
-    struct lk_str tracestate;      /* key of the member, `lk` by custom, empty: off */
-    struct lk_str sw8_correlation; /* key of the item; empty: off */
-    const struct lk_str *aliases;
-    size_t alias_count;
-};
 
 struct lk_lane_carriers {
     struct lk_header_key header;
@@ -36,12 +23,6 @@ struct lk_lane_carriers {
     size_t alias_count;
     struct lk_header_set names; /* the header and the aliases */
     struct lk_header_set all;   /* every header in which a mark may stand */
-};
-
-/* A header that tells the application of its lane in its own words, for example `p-pradar-cluster-test: 1`. */
-struct lk_lane_emit {
-    struct lk_header_key key;
-    struct lk_str value;
 };
 
 enum lk_mark_carrier {
@@ -64,15 +45,19 @@ struct lk_mark {
     unsigned invalid; /* values dropped because they are no lane's name */
 };
 
-/* Copies into the arena; mistakes are reported at header, baggage, tracestate, sw8_correlation and aliases[i]. Refused
- * are names that HTTP, tracing or this proxy give another meaning, bad keys, and an alias that occurs twice or is the
- * header itself. */
+/* The names and keys of the configuration, which outlives the carriers. Mistakes that its decoder cannot see are
+ * reported at header and aliases[i]: a name that HTTP, tracing or this proxy give another meaning, one that occurs
+ * twice. */
 bool lk_carriers_compile(struct lk_lane_carriers *carriers, struct lk_arena *arena,
-                         const struct lk_carriers_config *config, struct lk_errors *errors) LK_MUST_CHECK;
-/* Whether a lane may emit that header: not one in which a mark stands or that frames, routes or authenticates; an alias
- * only with the lane's own name as value, or the next hop would read two different marks. */
-bool lk_carriers_check_emit(const struct lk_lane_carriers *carriers, struct lk_str lane,
-                            const struct lk_lane_emit *emit, struct lk_error *error) LK_MUST_CHECK;
+                         const struct lk_lane_filter_carriers *config, struct lk_errors *errors) LK_MUST_CHECK;
+/* Whether the lanes of a table may emit their headers beside these carriers: none in which a mark stands; an alias only
+ * with the lane's own name as value, or the next hop would read two different marks. Mistakes are reported at
+ * lanes[i].emit_headers["name"]. */
+bool lk_carriers_check_table(const struct lk_lane_carriers *carriers, const struct lk_lane_table *table,
+                             struct lk_errors *errors) LK_MUST_CHECK;
+/* The headers that any lane of the table emits: what lk_carriers_strip and lk_carriers_write remove. The names stay
+ * those of the table. */
+void lk_carriers_emit_names(struct lk_header_set *names, struct lk_arena *arena, const struct lk_lane_table *table);
 
 /*
  * The one mark of the request. Lines of the header and of aliases may hold lists; every value of every carrier counts
@@ -96,5 +81,5 @@ bool lk_carriers_strip(const struct lk_lane_carriers *carriers, const struct lk_
  * the carriers must outlive the block.
  */
 void lk_carriers_write(const struct lk_lane_carriers *carriers, const struct lk_header_set *emit_names,
-                       const struct lk_mark *seen, struct lk_str name, const struct lk_lane_emit *emit,
+                       const struct lk_mark *seen, struct lk_str name, const struct lk_lane_header *emit,
                        size_t emit_count, struct lk_headers *headers);

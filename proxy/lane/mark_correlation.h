@@ -9,7 +9,6 @@
 
 #include "proxy/http/list_edit.h"
 
-#define LK_CORRELATION_KEY_MAX 64u
 #define LK_CORRELATION_VALUE_MAX 127u
 
 /* The decoded value when the item is of that key, with or without padding. One that cannot be decoded or is too long

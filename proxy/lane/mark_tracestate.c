@@ -3,94 +3,24 @@
  */
 #include "proxy/lane/mark_tracestate.h"
 
-#include "proxy/base/mem.h"
+#include "proxy/http/trace_w3c.h"
 
 #include <limits.h>
 
 #define MEMBER_SHORT 128u
-#define KEY_MAX 256u
-#define VALUE_MAX 256u
-#define TRACEPARENT_SIZE 55u
 
 static const struct lk_header_key header = {LK_HEADER_TRACESTATE, LK_STR_INIT("tracestate")};
 
-static bool is_lower_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
-
-/* Lower-case hex digits of which one at least is not 0. */
-static bool is_id(struct lk_str s)
-{
-    bool any = false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (!is_lower_hex(s.ptr[i]))
-            return false;
-        any |= s.ptr[i] != '0';
-    }
-    return any;
-}
-
 static bool traceparent_valid(const struct lk_headers *headers)
 {
-    const struct lk_header *line = lk_headers_find(headers, LK_HEADER_TRACEPARENT);
-    if (line == NULL || lk_headers_next(headers, line) != NULL)
-        return false;
-    struct lk_str s = lk_str_trim(line->value);
-    if (s.len < TRACEPARENT_SIZE || s.ptr[2] != '-' || s.ptr[35] != '-' || s.ptr[52] != '-')
-        return false;
-    bool version0 = lk_str_has_prefix(s, LK_STR("00"));
-    bool ends = s.len == TRACEPARENT_SIZE || (!version0 && s.ptr[TRACEPARENT_SIZE] == '-');
-    return ends && is_lower_hex(s.ptr[0]) && is_lower_hex(s.ptr[1]) && !lk_str_has_prefix(s, LK_STR("ff")) &&
-           is_id(lk_str(s.ptr + 3, 32)) && is_id(lk_str(s.ptr + 36, 16)) && is_lower_hex(s.ptr[53]) &&
-           is_lower_hex(s.ptr[54]);
-}
-
-bool lk_mark_tracestate_key_valid(struct lk_str key)
-{
-    if (key.len == 0 || key.len > KEY_MAX)
-        return false;
-    for (size_t i = 0; i < key.len; i++) {
-        char c = key.ptr[i];
-        bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!alnum && (i == 0 || c == '\0' || strchr("_-*/@", c) == NULL))
-            return false;
-    }
-    return true;
-}
-
-/* Printable ASCII without "="; commas and a blank at the end cannot occur in a member. */
-static bool value_valid(struct lk_str value)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < ' ' || value.ptr[i] > '~' || value.ptr[i] == '=')
-            return false;
-    }
-    return value.len > 0 && value.len <= VALUE_MAX;
-}
-
-static bool split(struct lk_str member, struct lk_str *key, struct lk_str *value)
-{
-    size_t equals = lk_str_find_byte(member, '=');
-    *key = lk_str(member.ptr, equals);
-    *value = lk_str_drop(member, equals + 1);
-    return equals < member.len;
+    struct lk_trace_context context;
+    const char *why;
+    return lk_traceparent_read(headers, &context, &why) == LK_TRACE_FOUND;
 }
 
 static bool list_valid(const struct lk_headers *headers)
 {
-    struct lk_list_iter iter;
-    struct lk_str member;
-    struct lk_str key;
-    struct lk_str value;
-    unsigned members = 0;
-    lk_list_begin(&iter, headers, &header);
-    while (lk_list_next(&iter, &member)) {
-        if (++members > LK_TRACESTATE_MAX_MEMBERS || !split(member, &key, &value) ||
-            !lk_mark_tracestate_key_valid(key) || !value_valid(value))
-            return false;
-    }
-    return true;
+    return lk_tracestate_valid(lk_headers_get_joined(headers, &header));
 }
 
 bool lk_mark_tracestate_usable(const struct lk_headers *headers)
@@ -100,8 +30,9 @@ bool lk_mark_tracestate_usable(const struct lk_headers *headers)
 
 bool lk_mark_tracestate_value(struct lk_str member, struct lk_str key, struct lk_str *value)
 {
-    struct lk_str found;
-    return split(member, &found, value) && lk_str_eq(found, key);
+    size_t equals = lk_str_find_byte(member, '=');
+    *value = lk_str_drop(member, equals + 1);
+    return equals < member.len && lk_str_eq(lk_str(member.ptr, equals), key);
 }
 
 /* What a rewrite leaves out: our members, and the one that gives way to ours. */

@@ -12,8 +12,6 @@
 
 #define LK_TRACESTATE_MAX_MEMBERS 32u
 
-/* A key that a member may have: [a-z0-9][a-z0-9_*@/-]{0,255}. */
-bool lk_mark_tracestate_key_valid(struct lk_str key);
 /* Whether the block's tracestate counts: valid traceparent, valid list. True for a valid traceparent alone. */
 bool lk_mark_tracestate_usable(const struct lk_headers *headers);
 /* The value when the member is of that key. */

@@ -23,14 +23,14 @@ static void compile(struct lk_lane_carriers *carriers, struct lk_header_set *emi
                     bool full)
 {
     struct lk_str aliases[] = {LK_STR("x-asm-prefer-tag"), LK_STR("x-tag")};
-    struct lk_carriers_config config = {
-        .tracestate = LK_STR("lk"),
-        .sw8_correlation = LK_STR("lane"),
+    struct lk_lane_filter_carriers config = {
+        .header = LK_STR("x-lane"),
+        .baggage_key = LK_STR("lane"),
+        .tracestate_key = full ? LK_STR("lk") : LK_STR(""),
+        .sw8_correlation_key = full ? LK_STR("lane") : LK_STR(""),
         .aliases = aliases,
         .alias_count = 2,
     };
-    if (!full)
-        config = (struct lk_carriers_config){.aliases = aliases, .alias_count = 2};
     struct lk_errors errors;
     lk_errors_init(&errors);
     LK_ASSERT(lk_carriers_compile(carriers, arena, &config, &errors));
@@ -76,7 +76,7 @@ static void check_same(const struct lk_headers *a, const struct lk_headers *b)
 static void check_write(const struct lk_lane_carriers *carriers, const struct lk_header_set *emit_names,
                         const struct lk_headers *before, const struct lk_mark *seen)
 {
-    struct lk_lane_emit emit = {{LK_HEADER_OTHER, LK_STR("x-emit")}, LK_STR("1")};
+    struct lk_lane_header emit = {LK_STR("x-emit"), LK_STR("1")};
     struct lk_str name = seen->found ? seen->name : LK_STR("gray");
     struct lk_headers headers;
     struct lk_headers unseen;

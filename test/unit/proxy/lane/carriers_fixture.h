@@ -12,12 +12,9 @@ struct carriers {
     struct lk_header_set emit_names;
 };
 
-static inline struct lk_lane_emit emit_of(struct lk_arena *arena, const char *name, const char *value)
-{
-    return (struct lk_lane_emit){lk_header_key(arena, lk_str_from(name)), lk_str_from(value)};
-}
+#define DEFAULTS .header = LK_STR("x-lane"), .baggage_key = LK_STR("lane")
 
-static inline void carriers_compile(struct carriers *c, const struct lk_carriers_config *config)
+static inline void carriers_compile(struct carriers *c, const struct lk_lane_filter_carriers *config)
 {
     struct lk_errors errors;
     lk_errors_init(&errors);
@@ -34,15 +31,16 @@ static inline void carriers_compile(struct carriers *c, const struct lk_carriers
 
 static inline void carriers_default(struct carriers *c)
 {
-    carriers_compile(c, &(struct lk_carriers_config){0});
+    carriers_compile(c, &(struct lk_lane_filter_carriers){DEFAULTS});
 }
 
 static inline void carriers_full(struct carriers *c)
 {
     struct lk_str aliases[] = {LK_STR("x-asm-prefer-tag"), LK_STR("x-tag")};
-    carriers_compile(c, &(struct lk_carriers_config){
-                            .tracestate = LK_STR("lk"),
-                            .sw8_correlation = LK_STR("lane"),
+    carriers_compile(c, &(struct lk_lane_filter_carriers){
+                            DEFAULTS,
+                            .tracestate_key = LK_STR("lk"),
+                            .sw8_correlation_key = LK_STR("lane"),
                             .aliases = aliases,
                             .alias_count = LK_ARRAY_LEN(aliases),
                         });

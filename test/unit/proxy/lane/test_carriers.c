@@ -211,7 +211,7 @@ struct write_row {
     const char *out;
 };
 
-static void check_write(const struct carriers *c, const struct write_row *row, const struct lk_lane_emit *emit,
+static void check_write(const struct carriers *c, const struct write_row *row, const struct lk_lane_header *emit,
                         size_t emit_count)
 {
     struct header_text t;
@@ -278,13 +278,13 @@ LK_TEST(carriers, emit_headers_replace_those_of_any_lane)
     };
     struct carriers c;
     struct lk_str alias = LK_STR("x-asm-prefer-tag");
-    carriers_compile(&c, &(struct lk_carriers_config){.aliases = &alias, .alias_count = 1});
+    carriers_compile(&c, &(struct lk_lane_filter_carriers){DEFAULTS, .aliases = &alias, .alias_count = 1});
     struct lk_header_key names[] = {lk_header_key(&c.arena, LK_STR("x-color")), lk_header_key(&c.arena, alias),
                                     lk_header_key(&c.arena, LK_STR("p-pradar-cluster-test"))};
     lk_header_set_init(&c.emit_names, &c.arena, names, LK_ARRAY_LEN(names));
-    struct lk_lane_emit emit[] = {
-        emit_of(&c.arena, "p-pradar-cluster-test", "1"),
-        emit_of(&c.arena, "x-asm-prefer-tag", "shadow-l1"),
+    struct lk_lane_header emit[] = {
+        {LK_STR("p-pradar-cluster-test"), LK_STR("1")},
+        {LK_STR("x-asm-prefer-tag"), LK_STR("shadow-l1")},
     };
     for (size_t i = 0; i < LK_ARRAY_LEN(table); i++)
         check_write(&c, &table[i], emit, LK_ARRAY_LEN(emit));
@@ -300,7 +300,7 @@ LK_TEST(carriers, the_block_does_not_point_into_the_lane_table)
     char value[] = "yes";
     carriers_default(&c);
     header_text_init(&t, "");
-    struct lk_lane_emit emit = {{LK_HEADER_OTHER, lk_str_from(name)}, lk_str_from(value)};
+    struct lk_lane_header emit = {lk_str_from(name), lk_str_from(value)};
     lk_carriers_write(&c.compiled, NULL, NULL, lk_str_from(lane), &emit, 1, &t.headers);
     memset(lane, '#', 4);
     memset(name, '#', 5);
@@ -353,7 +353,7 @@ LK_TEST(carriers, a_settled_block_needs_no_writing)
     };
     struct carriers c;
     struct lk_str alias = LK_STR("x-tag");
-    carriers_compile(&c, &(struct lk_carriers_config){.aliases = &alias, .alias_count = 1});
+    carriers_compile(&c, &(struct lk_lane_filter_carriers){DEFAULTS, .aliases = &alias, .alias_count = 1});
     for (size_t i = 0; i < LK_ARRAY_LEN(table); i++) {
         struct header_text t;
         header_text_init(&t, table[i].in);
@@ -379,7 +379,7 @@ LK_TEST(carriers, another_name_or_emit_headers_are_written_into_a_settled_block)
     struct carriers c;
     struct header_text t;
     carriers_default(&c);
-    struct lk_lane_emit emit = emit_of(&c.arena, "x-color", "red");
+    struct lk_lane_header emit = {LK_STR("x-color"), LK_STR("red")};
     header_text_init(&t, "x-lane: g\nbaggage: lane=g\nx-color: blue\n");
     struct lk_mark mark = lk_carriers_read(&c.compiled, &t.headers);
     LK_CHECK(mark.settled);

@@ -6,21 +6,6 @@
 
 static const struct lk_str lk = LK_STR_INIT("lk");
 
-LK_TEST(mark_tracestate, keys_follow_the_grammar)
-{
-    static const char *const good[] = {"lk", "a", "0", "foo@bar", "foo@", "a_b-c*d/e", "1a"};
-    static const char *const bad[] = {"", "@foo", "Lk", "l k", "l.k", "_l", "l=k", "lK", "l,k"};
-    char longest[258];
-    memset(longest, 'a', sizeof(longest));
-    for (size_t i = 0; i < LK_ARRAY_LEN(good); i++)
-        LK_CHECK_MSG(lk_mark_tracestate_key_valid(lk_str_from(good[i])), "%s", good[i]);
-    for (size_t i = 0; i < LK_ARRAY_LEN(bad); i++)
-        LK_CHECK_MSG(!lk_mark_tracestate_key_valid(lk_str_from(bad[i])), "%s", bad[i]);
-    LK_CHECK(lk_mark_tracestate_key_valid(lk_str(longest, 256)));
-    LK_CHECK(!lk_mark_tracestate_key_valid(lk_str(longest, 257)));
-    LK_CHECK(!lk_mark_tracestate_key_valid(lk_str("a\0b", 3)));
-}
-
 LK_TEST(mark_tracestate, counts_only_beside_one_valid_traceparent)
 {
     static const struct {
