@@ -104,7 +104,7 @@ static inline void begin(struct manager_test *t)
     t->config = (struct lk_http_manager_config){
         .stat_prefix = LK_STR("test"),
         .routes = all_routes(),
-        .chain = {&t->entry, 1},
+        .chain = {.entries = &t->entry, .count = 1},
         .generate_request_id = true,
         .server_name = LK_STR("test"),
         .drain_timeout_ms = 5000,
