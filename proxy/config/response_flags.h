@@ -1,9 +1,10 @@
-/* Why a response is what it is: Envoy's response flags, for log lines and log filters. */
+/* Why a response is what it is: Envoy's response flags and, behind them, those of lanes; for log lines and log filters.
+ */
 #pragma once
 
 #include <stdint.h>
 
-/* X(enumerator, short, long): %RESPONSE_FLAGS% and %RESPONSE_FLAGS_LONG%, in Envoy's order of printing. */
+/* X(enumerator, short, long): %RESPONSE_FLAGS% and %RESPONSE_FLAGS_LONG%, in order of printing. */
 #define LK_RESPONSE_FLAGS(X)                                                                                           \
     X(FAILED_LOCAL_HEALTH_CHECK, "LH", "FailedLocalHealthCheck")                                                       \
     X(NO_HEALTHY_UPSTREAM, "UH", "NoHealthyUpstream")                                                                  \
@@ -34,7 +35,12 @@
     X(DNS_RESOLUTION_FAILED, "DF", "DnsResolutionFailed")                                                              \
     X(DROP_OVERLOAD, "DO", "DropOverload")                                                                             \
     X(DOWNSTREAM_REMOTE_RESET, "DR", "DownstreamRemoteReset")                                                          \
-    X(UNCONDITIONAL_DROP_OVERLOAD, "UDO", "UnconditionalDropOverload")
+    X(UNCONDITIONAL_DROP_OVERLOAD, "UDO", "UnconditionalDropOverload")                                                 \
+    X(LANE_FALLBACK, "LF", "LaneFallback")                                                                             \
+    X(LANE_UNKNOWN, "LU", "LaneUnknown")                                                                               \
+    X(LANE_CAPPED, "LC", "LaneCapped")                                                                                 \
+    X(LANE_SHADOW_REFUSED, "LS", "LaneShadowRefused")                                                                  \
+    X(LANE_STRIPPED, "LX", "LaneStripped")
 
 enum lk_response_flag {
 #define X(id, short_name, long_name) LK_FLAG_##id,
