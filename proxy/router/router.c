@@ -285,6 +285,7 @@ static bool choose_cluster(struct lk_router *router)
     router->weighted = router->info->weighted;
     router->priority = router->route->action.high_priority ? 1 : 0;
     router->view = cluster.len > 0 ? lk_cluster_view_get(router->config->clusters, router->loop, cluster) : NULL;
+    router->routed = router->view;
     if (router->view == NULL) {
         lk_router_reply_no_cluster(router);
         return false;

@@ -36,7 +36,8 @@ struct lk_router {
     const struct lk_route *route;
     const struct lk_weighted_cluster *weighted;
     const struct lk_match_criteria *match; /* what endpoints are to match; NULL: nothing, or nobody asks */
-    struct lk_cluster_view *view;
+    struct lk_cluster_view *routed;        /* the route's cluster */
+    struct lk_cluster_view *view;          /* of the present try: the same, unless a host selector chose elsewhere */
     struct lk_headers *request;
     struct lk_headers *trailers;
     struct lk_buf body;  /* the request body from its start while `whole`, else what no try has taken yet */
@@ -50,7 +51,7 @@ struct lk_router {
     bool response_done;
     bool idempotent;
     bool done;                                /* nothing more to do: answered, reset or destroyed */
-    bool retry_counted;                       /* a retry is in the breaker */
+    struct lk_breaker *retry_counted;         /* where a running retry counts; NULL: nowhere */
     uint8_t priority;                         /* whose limits count: 0 DEFAULT, 1 HIGH */
     const struct lk_headers *refused_upgrade; /* answered without switching protocols */
     unsigned replays;

@@ -141,6 +141,16 @@ void lk_router_reply_no_healthy_host(struct lk_router *router)
     answer(router, 503, LK_STR("no healthy upstream"), LK_STR("no_healthy_upstream"), modify_error);
 }
 
+void lk_router_reply_refused(struct lk_router *router, enum lk_response_flag flag, const char *details)
+{
+    bool overflow = flag == LK_FLAG_UPSTREAM_OVERFLOW;
+    lk_stream_info_flag(router->info, flag);
+    if (overflow)
+        lk_stats_inc(router->view->stats, LK_CLUSTER_RQ_PENDING_OVERFLOW);
+    charge(router, 503);
+    answer(router, 503, lk_str_from(details), lk_str_from(details), overflow ? modify_overflow : modify_error);
+}
+
 /* The upstream's own headers stay, without those of the body that is dropped. */
 static void modify_not_upgraded(void *arg, struct lk_headers *headers)
 {

@@ -98,14 +98,21 @@ static bool is_idempotent(struct lk_str method)
     return false;
 }
 
+void lk_router_use_cluster(struct lk_router *router, struct lk_cluster_view *view)
+{
+    struct lk_upstream_info *upstream = &router->info->upstream;
+    router->view = view;
+    upstream->cluster = view->config->name;
+    upstream->cluster_alt = view->config->stat_name;
+    upstream->cluster_metadata = view->config->metadata;
+}
+
 void lk_router_prepare_request(struct lk_router *router)
 {
     struct lk_headers *headers = router->request;
     struct lk_stream_info *info = router->info;
     info->upstream.attempts = 1; /* the one about to be made */
-    info->upstream.cluster = router->view->config->name;
-    info->upstream.cluster_alt = router->view->config->stat_name;
-    info->upstream.cluster_metadata = router->view->config->metadata;
+    lk_router_use_cluster(router, router->view);
     router->idempotent =
         is_idempotent(lk_headers_get(headers, LK_HEADER_METHOD)) && !lk_headers_maybe(headers, LK_HEADER_UPGRADE);
     lk_retry_init(&router->retry, router->route, headers);

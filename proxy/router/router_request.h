@@ -5,6 +5,8 @@
 
 /* Timeouts, retry state, header changes and rewrites; once per request. */
 void lk_router_prepare_request(struct lk_router *router);
+/* From now on this cluster is counted and logged as the one that serves. */
+void lk_router_use_cluster(struct lk_router *router, struct lk_cluster_view *view);
 /* Each try: x-envoy-attempt-count and auto_host_rewrite. */
 void lk_router_adapt_to_host(struct lk_router *router);
 /* Where the client wanted to go, for ORIGINAL_DST clusters; NULL: unknown. */

@@ -7,6 +7,7 @@
 #include "proxy/router/router_request.h"
 #include "proxy/router/router_response.h"
 #include "proxy/stats/stat_names.h"
+#include "proxy/upstream/host_selector.h"
 #include "proxy/upstream/outlier.h"
 
 /* Tries without any policy, after connections that turned out dead. */
@@ -50,9 +51,28 @@ static bool avoid_host(const void *arg, const struct lk_host *host)
     return false;
 }
 
-static struct lk_worker_host *pick_host(struct lk_router *router)
+/* Asks for the cluster of the route, whoever served the try before. A selector may answer with a host of another one:
+ * what is counted of this try is counted there. */
+static struct lk_host_selection select_host(struct lk_router *router, const struct lk_pick *pick)
+{
+    struct lk_host_selector *selector = router->info->selector;
+    struct lk_host_selection chosen = {.host = NULL};
+    if (selector == NULL) {
+        chosen.host = lk_cluster_pick(router->view, pick);
+        return chosen;
+    }
+    bool last = router->retry.done > 0 && router->retry.remaining == 0;
+    chosen = selector->select(selector, router->view, pick, last);
+    if (chosen.host != NULL)
+        lk_router_use_cluster(router, chosen.host->view);
+    return chosen;
+}
+
+static struct lk_host_selection pick_host(struct lk_router *router)
 {
     const struct lk_retry_policy *policy = router->retry.policy;
+    if (router->view != router->routed)
+        lk_router_use_cluster(router, router->routed);
     struct lk_pick pick = {.original_dst = lk_router_original_dst(router), .match = router->match};
     if (router->retry.done > 0 && policy != NULL && (policy->previous_hosts || policy->omit_canary_hosts)) {
         router->avoid_canary = policy->omit_canary_hosts;
@@ -60,19 +80,23 @@ static struct lk_worker_host *pick_host(struct lk_router *router)
         pick.arg = router;
         pick.max_attempts = policy->host_selection_max_attempts;
     }
-    struct lk_worker_host *wh = lk_cluster_pick(router->view, &pick);
-    if (wh != NULL && policy != NULL && policy->previous_hosts &&
+    struct lk_host_selection chosen = select_host(router, &pick);
+    if (chosen.host != NULL && policy != NULL && policy->previous_hosts &&
         router->tried.count < LK_ARRAY_LEN(router->tried.hosts))
-        router->tried.hosts[router->tried.count++] = wh->host;
-    return wh;
+        router->tried.hosts[router->tried.count++] = chosen.host->host;
+    return chosen;
 }
 
 void lk_router_start_try(struct lk_router *router, bool fresh)
 {
-    struct lk_worker_host *wh = pick_host(router);
+    struct lk_host_selection chosen = pick_host(router);
+    struct lk_worker_host *wh = chosen.host;
     if (wh == NULL) {
         lk_router_settle(router);
-        lk_router_reply_no_healthy_host(router);
+        if (chosen.refused)
+            lk_router_reply_refused(router, chosen.flag, chosen.details);
+        else
+            lk_router_reply_no_healthy_host(router);
         return;
     }
     if (router->tries++ > 0)
@@ -109,18 +133,17 @@ static bool may_replay(const struct lk_router *router, const struct lk_upstream_
 
 void lk_router_release_retry(struct lk_router *router)
 {
-    if (router->retry_counted) {
-        router->retry_counted = false;
-        lk_breaker_give(&router->view->cluster->breakers[router->priority], LK_RESOURCE_RETRIES);
-    }
+    if (router->retry_counted != NULL)
+        lk_breaker_give(router->retry_counted, LK_RESOURCE_RETRIES);
+    router->retry_counted = NULL;
 }
 
 static void back_off(struct lk_router *router)
 {
     router->backing_off = true;
     router->body_sent = false;
-    lk_breaker_take(&router->view->cluster->breakers[router->priority], LK_RESOURCE_RETRIES);
-    router->retry_counted = true;
+    router->retry_counted = &router->view->cluster->breakers[router->priority];
+    lk_breaker_take(router->retry_counted, LK_RESOURCE_RETRIES);
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY);
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY_BACKOFF_EXP);
     lk_timer_set(router->loop, &router->per_try, lk_retry_backoff_ms(&router->retry, lk_rand_u64()));
@@ -243,7 +266,7 @@ bool lk_router_retry_response(struct lk_router *router, struct lk_headers *heade
 {
     if (!lk_retry_enabled(&router->retry))
         return false;
-    bool was_retry = router->retry_counted;
+    bool was_retry = router->retry_counted != NULL;
     lk_router_release_retry(router);
     enum lk_retry_verdict verdict = router->whole && router->request_done
                                         ? lk_retry_on_response(&router->retry, headers, breaker_of(router))
