@@ -5,26 +5,12 @@
  */
 #pragma once
 
-#include "proxy/config/lane_filter_config.h"
 #include "proxy/config/lane_table.h"
-#include "proxy/lane/budget.h"
-#include "proxy/upstream/cluster.h"
-#include "proxy/upstream/host_index.h"
+#include "proxy/lane/budget_memo.h"
+#include "proxy/lane/lane_hosts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* How endpoints say which lane they are in, compiled once (Membership). */
-struct lk_lane_membership {
-    struct lk_label_spec label;
-    struct lk_index_spec index;
-    struct lk_label_spec shadow_label; /* envoy.lb / shadow_ok */
-    struct lk_index_spec shadow_index;
-    bool not_in_active_lane; /* whatever the table's base mode says */
-    bool subset_clusters;
-};
-/* Points into config, which must outlive it. */
-void lk_lane_membership_init(struct lk_lane_membership *membership, const struct lk_lane_filter_membership *config);
 
 /* %LANE_REASON%: why a request was served, or refused, as it was. */
 #define LK_LANE_REASONS(X)                                                                                             \
@@ -47,24 +33,39 @@ const char *lk_lane_reason_name(enum lk_lane_reason reason);
 struct lk_lane_ask {
     const struct lk_lane_membership *membership;
     const struct lk_lane_table *table; /* NULL: none yet, only base and shadow refusal are possible */
-    const struct lk_lane *lane;        /* asked for; NULL: base */
+    const struct lk_lane *lane;        /* of the table, that the mark names; NULL: no mark, or none that it knows */
+    bool unknown;                      /* there is a mark, of no lane that the table knows */
+    bool rejected;                     /* the table refuses such marks */
     bool shadow;                       /* the mark is a shadow lane's, known or not */
-    struct lk_budgets *budgets;        /* NULL: a dry run, which takes nothing */
+    struct lk_budget_memo *budgets;    /* NULL: a dry run, which takes, tells and counts nothing, and knows no grace */
     int64_t wall_us;                   /* for expiry */
     uint64_t now_ms;                   /* for budgets */
-    bool overloaded;                   /* the circuit breaker has no room for this request */
-    bool step_down;                    /* the last retry of a request that may be retried: on.retry applies */
+    uint8_t priority;                  /* of routing: whose circuit breaker is asked of a sibling cluster */
+    bool overloaded;                   /* the cluster's circuit breaker has no room for this request */
+    /* Another try of the request: it is not counted again. */
+    bool again;
+    const struct lk_lane *from; /* the lane that served the try before, base included: the chain starts there; NULL:
+                                   at its beginning */
+    bool step_down;             /* it is the last retry: on.retry applies */
 };
+/* Fills lane, unknown, rejected and shadow from a mark (empty: none), by the table and wall_us. */
+void lk_lane_ask_mark(struct lk_lane_ask *ask, struct lk_str mark);
+/* The circuit breaker would hardly take another request. */
+bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority);
 
 struct lk_lane_choice {
     struct lk_cluster_view *cluster; /* the one asked, or with subset_clusters the lane's sibling */
-    struct lk_host_view *hosts;      /* NULL: refused or no healthy host; valid until the loop's turn ends */
-    struct lk_str served;            /* name of the lane that serves: the table's, "base" or empty (refused) */
+    struct lk_host_view *hosts;      /* NULL: refused or no host at all, but for `whole`; valid until the next call or
+                                        the end of the loop's turn */
+    bool whole;                      /* lanes narrow nothing: to be picked from as lk_cluster_pick does */
+    const struct lk_lane *lane;      /* that serves; NULL: none, or base without a table */
+    struct lk_str served;            /* its name: the table's, "base", or empty */
     enum lk_lane_reason reason;      /* the first that led away from the lane, or why it was refused */
-    bool refused;                    /* 503 with the flag of the reason: LS, LC, or UH */
+    bool refused;                    /* 503 with the flag of the reason: LS, LC, LU, UO or UH */
 };
 
-/* Told of each lane of the chain, in order, and why it was passed over. */
+/* Told of each lane of the chain, in order, and why it was passed over; CAPPED of the one that would have served. For
+ * shadow lanes "base" stands for its endpoints with shadow_ok. */
 struct lk_lane_pick_recorder {
     void (*on_lane)(struct lk_lane_pick_recorder *recorder, struct lk_str lane, uint32_t hosts, uint32_t healthy,
                     enum lk_lane_reason reason);
@@ -78,8 +79,11 @@ struct lk_lane_pick_recorder {
  *   none, had within grace   | as unhealthy                     | 503    | the same
  *   too few healthy          | parent, else base within the cap | 503    | the same
  *   no room in the breaker   | 503, or within the cap with on.overload: parent, else base | 503 | 503
+ *   last retry               | R, or within the cap with on.retry: parent, else base      | R   | R
  *   unmarked                 | base only; without any base endpoint 503 unless base_rescue
- * Panic routing is off inside lanes; base keeps the cluster's panic threshold.
+ * Panic routing is off inside lanes; base keeps the cluster's panic threshold. One request takes once from the budget,
+ * however many lanes it passes. The last retry stays in R where nobody else can serve it. A lane that is disabled or
+ * expired, or the table off: base, but 503 for SHADOW. The breaker is asked for the first lane with endpoints alone.
  */
 struct lk_lane_choice lk_lane_pick(const struct lk_lane_ask *ask, struct lk_cluster_view *cluster,
                                    struct lk_lane_pick_recorder *recorder);

@@ -159,8 +159,7 @@ static void add_member(struct builder *b, uint32_t position)
     b->members[b->member_count++] = (struct membership){number, position};
 }
 
-/* The value itself, or the part of it that the label means; false: there is none. */
-static bool part_of(const struct lk_label_spec *label, const struct lk_value *value, struct lk_value *out)
+bool lk_label_part(const struct lk_label_spec *label, const struct lk_value *value, struct lk_value *out)
 {
     *out = *value;
     if (label->field == 0)
@@ -193,7 +192,7 @@ static void add_combinations(struct builder *b, uint32_t position, size_t at)
     bool each = spec->list_as_any && value->kind == LK_VALUE_LIST;
     const struct lk_value *one = each ? value->children : value;
     for (size_t i = each ? value->child_count : 1; i > 0 && b->combinations <= COMBINATIONS_MAX; i--, one++) {
-        if (part_of(label, one, &b->values[at]))
+        if (lk_label_part(label, one, &b->values[at]))
             add_combinations(b, position, at + 1);
     }
 }

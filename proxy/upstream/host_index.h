@@ -22,6 +22,9 @@ struct lk_label_spec {
     uint32_t field; /* 0: the whole value; n: its n-th part between separators, from 1 */
 };
 
+/* The value itself, or the part of it that the label means; false: there is none. */
+bool lk_label_part(const struct lk_label_spec *label, const struct lk_value *value, struct lk_value *out);
+
 struct lk_index_spec {
     const struct lk_label_spec *labels;
     size_t label_count; /* 1 to LK_INDEX_LABELS_MAX */
