@@ -1,0 +1,36 @@
+/*
+ * The host selector of a request with lanes: asks lk_lane_pick for every try, balances over what it answers, and keeps
+ * the outcome for logs. A retry stays with the lane that served the first try, until the last one may step down
+ * (on.retry). Lives in the stream's arena; owner: the stream's worker.
+ */
+#pragma once
+
+#include "proxy/filter/stream_info.h"
+#include "proxy/lane/lane_pick.h"
+#include "proxy/lane/lane_stats.h"
+#include "proxy/upstream/host_selector.h"
+
+#include <stdbool.h>
+
+struct lk_lane_selector {
+    struct lk_host_selector base;
+    struct lk_lane_ask ask; /* the table of the first try holds for all of them */
+    struct lk_stream_info *info;
+    const struct lk_lane_scopes *scopes; /* by lane index; NULL: nothing is counted */
+    /* The outcome, for logs. Served is empty before the first try and when it was refused. */
+    struct lk_str served;
+    enum lk_lane_reason reason;
+    bool refused;
+};
+
+/*
+ * Sets info->selector. Of ask membership, table, budgets, wall_us and the mark (lk_lane_ask_mark) are given, the rest
+ * is set for each try; a reference to the table is kept as long as the arena. scopes live as long as the table.
+ *
+ * Flags of the stream: LF when another lane or base serves (ABSENT included), LU when the table does not know the mark;
+ * a refusal has LC, LS, LU, UO or UH. Counted for the lane of the mark, once for each outcome: rq_out_*, fallback_*,
+ * capped, strict, shadow_refused, leak_blocked; base_rescue for the lane that serves. What base serves of its own
+ * requests is not counted.
+ */
+struct lk_lane_selector *lk_lane_selector_new(struct lk_arena *arena, struct lk_stream_info *info,
+                                              const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes);
