@@ -253,6 +253,26 @@ LK_TEST(lane_selector, table_lives_as_long_as_the_stream)
     finish(&s);
 }
 
+LK_TEST(lane_selector, sibling_cluster_gives_the_host)
+{
+    const struct lk_pick pick = {.original_dst = NULL};
+    struct scene s;
+    struct lk_cluster_view *web, *sibling;
+    struct lk_host_selection chosen;
+
+    begin(&s, "-");
+    s.f.membership.subset_clusters = true;
+    web = add_cluster(&s.f, "outbound|80|v1|web", "-");
+    sibling = add_cluster(&s.f, "outbound|80|g|web", "-");
+    stream(&s, "g");
+    chosen = s.info.selector->select(s.info.selector, web, &pick, false);
+    LK_CHECK_NOT_NULL(chosen.host);
+    LK_CHECK(chosen.host->view == sibling);
+    CHECK_STAT(G, RQ_OUT_OWN, 1);
+    lk_worker_host_unref(chosen.host);
+    finish(&s);
+}
+
 LK_TEST(lane_selector, counts_nothing_without_scopes_and_balances_plain_clusters)
 {
     struct scene s;
