@@ -92,6 +92,8 @@ LK_TEST(lane_pick_budget, parent_is_paid_for_as_base_is)
     f.lanes[K].cap_min_rps = 0;
     set_hosts(&f, "lane=k!,lane=p,-");
     LK_CHECK_STR(decide(&f, "k"), "503 capped");
+    set_hosts(&f, "lane=k!,-"); /* the step from the parent alone would be free */
+    LK_CHECK_STR(decide(&f, "k"), "503 capped");
     fini(&f);
 }
 

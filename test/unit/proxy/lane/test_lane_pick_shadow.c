@@ -12,7 +12,7 @@ LK_TEST(lane_pick_shadow, own_endpoints_else_those_of_base_that_opted_in)
         {"-," OK_HOST ",-", "shadow-s", "base absent b"},
         {"-,lane=base " OK_HOST, "shadow-s", "base absent b"},
         {OK_HOST ",lane=base " OK_HOST, "shadow-s", "base absent ab"},
-        {OK_HOST "," OK_HOST "!", "shadow-s", "base absent a"}, /* no panic */
+        {OK_HOST "," OK_HOST "!," OK_HOST "!", "shadow-s", "base absent a"}, /* no panic */
         {OK_HOST, "shadow-s", "base absent a"},
     };
     CHECK_CASES(cases, f.up->config.panic_percent = 50)
