@@ -92,7 +92,16 @@ LK_TEST(lane_pick_budget, parent_is_paid_for_as_base_is)
     f.lanes[K].cap_min_rps = 0;
     set_hosts(&f, "lane=k!,lane=p,-");
     LK_CHECK_STR(decide(&f, "k"), "503 capped");
-    set_hosts(&f, "lane=k!,-"); /* the step from the parent alone would be free */
+    fini(&f);
+}
+
+LK_TEST(lane_pick_budget, absent_parent_makes_no_step_free)
+{
+    struct fixture f;
+
+    init(&f);
+    f.lanes[K].cap_min_rps = 0;
+    set_hosts(&f, "lane=k!,-");
     LK_CHECK_STR(decide(&f, "k"), "503 capped");
     fini(&f);
 }
