@@ -201,6 +201,8 @@ static bool to_value(const struct work *work, const struct pair *pair, struct lk
 /* Standard alphabet; as much of the padding as there is; no bits beyond the last byte. */
 static bool from_base64(struct lk_arena *arena, struct lk_str text, struct lk_str *out)
 {
+    if (text.ptr == NULL)
+        return false;
     for (unsigned i = 0; i < 2 && text.len > 0 && text.ptr[text.len - 1] == '='; i++)
         text.len--;
     return lk_base64_decode(arena, text, out) && out->len > 0 && lk_str_has_prefix(lk_base64_encode(arena, *out), text);

@@ -128,7 +128,7 @@ static bool is_foreign_tail(struct lk_str rest, struct lk_str key)
 {
     if (rest.len == 0)
         return true;
-    bool few = rest.len < 2 * LK_BAGGAGE_MAX_MEMBERS || count_byte(rest, ',') < LK_BAGGAGE_MAX_MEMBERS;
+    bool few = rest.len < (size_t)2 * LK_BAGGAGE_MAX_MEMBERS || count_byte(rest, ',') < LK_BAGGAGE_MAX_MEMBERS;
     return few && rest.ptr[0] == ',' && !occurs(rest, key);
 }
 
