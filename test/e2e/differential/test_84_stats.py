@@ -118,8 +118,8 @@ class Traffic:
             client.read(7)
             client.finish_sending()
             client.read_all()
-        for name in ("http.in.downstream_cx_active", "cluster.tcp.upstream_cx_active",
-                     "cluster.web.upstream_rq_active"):
+        for name in ("http.in.downstream_cx_active", "listener.127.0.0.1_0.downstream_cx_active",
+                     "cluster.tcp.upstream_cx_active", "cluster.web.upstream_rq_active"):
             wait_for(lambda n=name: self.proxy.stat(n) == 0, f"{name} is back at 0")
 
 
