@@ -18,6 +18,7 @@ static const struct lk_network_filter *const network_filters[] = {
 
 static const struct lk_http_filter *const http_filters[] = {
     &lk_header_to_metadata_filter,
+    &lk_lane_filter,
     &lk_router_filter,
     NULL,
 };

@@ -9,6 +9,7 @@ extern const struct lk_listener_filter lk_http_inspector_filter;
 extern const struct lk_network_filter lk_http_connection_manager_filter;
 extern const struct lk_network_filter lk_tcp_proxy_filter;
 extern const struct lk_http_filter lk_header_to_metadata_filter;
+extern const struct lk_http_filter lk_lane_filter;
 extern const struct lk_http_filter lk_router_filter;
 extern const struct lk_access_logger lk_file_access_logger;
 extern const struct lk_access_logger lk_stdout_access_logger;

@@ -109,6 +109,7 @@ static int run(const struct lk_options *options)
     struct lk_errors errors;
     int result = EXIT_FAILURE;
     lk_errors_init(&errors);
+    lk_registry_register_operators(&lk_filter_table);
     struct lk_bootstrap_options load = {
         .path = options->config_path,
         .yaml = options->config_yaml,

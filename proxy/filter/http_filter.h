@@ -34,11 +34,21 @@ struct lk_http_slot;   /* one filter's place in one stream's chain */
 
 enum lk_filter_status { LK_FILTER_CONTINUE, LK_FILTER_PAUSE };
 
+struct lk_log_event; /* access_logger.h */
+
+/* An operator of log formats that a filter brings, %NAME%. The value lives as long as the stream or event->arena; ptr
+ * NULL: absent. */
+struct lk_log_operator {
+    const char *name;
+    struct lk_str (*value)(const struct lk_log_event *event, struct lk_str argument);
+};
+
 struct lk_http_filter {
-    const char *name;    /* "envoy.filters.http.router" */
-    const char *type;    /* "envoy.extensions.filters.http.router.v3.Router" */
-    bool decides_access; /* who may pass: never skipped, even when is_optional */
-    bool terminal;       /* the router: last in the chain, and only there */
+    const char *name;                            /* "envoy.filters.http.router" */
+    const char *type;                            /* "envoy.extensions.filters.http.router.v3.Router" */
+    bool decides_access;                         /* who may pass: never skipped, even when is_optional */
+    bool terminal;                               /* the router: last in the chain, and only there */
+    const struct lk_log_operator *log_operators; /* ended by a NULL name; NULL: none */
 
     /* NULL after appending to errors. any->value may be empty: all defaults. */
     const void *(*config_new)(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors);

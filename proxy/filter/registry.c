@@ -1,6 +1,8 @@
 /* Look-up of filter descriptors. Configuration time only. */
 #include "proxy/filter/registry.h"
 
+#include "proxy/filter/format_eval.h"
+
 static bool is(const char *own_name, const char *own_type, struct lk_str name, struct lk_str type)
 {
     return type.len > 0 ? lk_str_eq(type, lk_str_from(own_type)) : lk_str_eq(name, lk_str_from(own_name));
@@ -54,4 +56,11 @@ const struct lk_tracer *lk_registry_tracer(const struct lk_registry *registry, c
             return *t;
     }
     return NULL;
+}
+
+void lk_registry_register_operators(const struct lk_registry *registry)
+{
+    for (const struct lk_http_filter *const *filter = registry->http_filters; *filter != NULL; filter++)
+        for (const struct lk_log_operator *op = (*filter)->log_operators; op != NULL && op->name != NULL; op++)
+            lk_format_register(op->name, op->value);
 }

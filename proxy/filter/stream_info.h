@@ -22,6 +22,7 @@ struct lk_metadata;
 struct lk_value;
 struct lk_host;
 struct lk_host_selector; /* proxy/upstream/host_selector.h */
+struct lk_lane_stream;   /* proxy/lane/lane_stream.h */
 
 struct lk_conn_info {
     uint64_t id;       /* unique in the process */
@@ -96,6 +97,7 @@ struct lk_stream_info {
     struct lk_str route_name;
     struct lk_upstream_info upstream;
     struct lk_host_selector *selector; /* whom the router asks for a host; NULL: the cluster's balancer */
+    const struct lk_lane_stream *lane; /* of the lane filter; NULL: there is none */
     struct lk_str local_reply_body;
     struct lk_dynamic_metadata *dynamic_metadata;
     struct lk_str trace_id, span_id; /* of the request's span; empty: there is none */

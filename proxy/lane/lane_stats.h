@@ -27,9 +27,6 @@
     X(STRIPPED, "stripped", COUNTER)             /* marks taken off */                                                 \
     X(CONFLICT, "conflict", COUNTER)             /* evidence of another lane beside */                                 \
     X(ASSOC_HIT, "assoc_hit", COUNTER)                                                                                 \
-    X(ASSOC_MISS, "assoc_miss", COUNTER)                                                                               \
-    X(ASSOC_EVICT, "assoc_evict", COUNTER)                                                                             \
-    X(SUSPECT_LOST, "suspect_lost", COUNTER)         /* outbound without evidence while the lane was in flight */      \
     X(BASE_ON_LANE_POD, "base_on_lane_pod", COUNTER) /* unmarked inbound on a pod of the lane */                       \
     X(BASE_RESCUE, "base_rescue", COUNTER)           /* unmarked requests that the lane served for want of base */     \
     X(LATENCY, "latency", HISTOGRAM)                 /* milliseconds */                                                \

@@ -93,6 +93,8 @@ void lk_lane_source_refuse(struct lk_lane_source *source, const char *origin, co
     char text[sizeof(source->last_error)];
 
     source->refused++;
+    if (source->options.on_refused != NULL)
+        source->options.on_refused(source->options.arg);
     source->refused_us = lk_clock_wall_us();
     snprintf(source->last_error, sizeof(source->last_error), "%s: refused", origin);
     if (errors->count > 0)
@@ -131,6 +133,10 @@ static void read_file(void *arg)
     lk_errors_init(&errors);
     table = source->load(source->path, lk_str_from(source->resource), &errors);
     log_warnings(source->path, &errors);
+    if (table != NULL && source->options.check != NULL && !source->options.check(source->options.arg, table, &errors)) {
+        lk_lane_table_unref(table);
+        table = NULL;
+    }
     if (table != NULL)
         lk_lane_source_publish(source, table);
     else

@@ -22,6 +22,10 @@ struct lk_lane_source;
 struct lk_lane_source_options {
     /* Before a table is published, on the main thread: fills table->attachment. NULL: nothing to do. */
     void (*on_table)(void *arg, struct lk_lane_table *table);
+    /* Whether a table from the watched file can be used here; mistakes are appended. NULL: any can. */
+    bool (*check)(void *arg, const struct lk_lane_table *table, struct lk_errors *errors);
+    /* A table was refused, for statistics; NULL: nobody wants to know. */
+    void (*on_refused)(void *arg);
     void *arg;
 };
 /* Without a table: marks are unknown, shadow is refused. Readers must be gone before it is freed. */

@@ -11,7 +11,7 @@
 #define MAX_LIFETIME_MS 600000
 #define CAPACITY 65536
 #define CAPACITY_MIN 64
-#define CAPACITY_MAX 1048576
+#define CAPACITY_MAX 524288
 #define PREFLIGHT_DENOMINATOR 1024
 
 typedef Lanekeeper__Lane__V1__LaneFilter filter_proto;
@@ -404,7 +404,7 @@ const struct lk_lane_filter_config *lk_decode_lane_filter(struct lk_decoder *dec
     table(decoder, in, out);
     out->stat_names =
         lk_decode_range(decoder, "stats.max_names",
-                        lk_decode_u32(in->stats != NULL ? in->stats->max_names : NULL, LK_LANES_MAX), 0, LK_LANES_MAX);
+                        lk_decode_u32(in->stats != NULL ? in->stats->max_names : NULL, LK_LANES_MAX), 1, LK_LANES_MAX);
     out->served_header = header_or(decoder, "response.served_header",
                                    in->response != NULL ? in->response->served_header : "", "x-lane-served");
     if (hidden)

@@ -168,7 +168,7 @@ LK_TEST(decode_lane_filter, refuses_mistakes_by_path)
         {"association: {kinds: [SW8], header: x}", "association.kinds", "HEADER among them"},
         {"association: {linger: 0s}", "association.linger", "more than 0s"},
         {"association: {linger: 3s, max_lifetime: 2s}", "association.max_lifetime", "less than linger"},
-        {"association: {capacity: 63}", "association.capacity", "between 64 and 1048576"},
+        {"association: {capacity: 63}", "association.capacity", "between 64 and 524288"},
         {"pod_lane: {lane: A}", "pod_lane.lane", "no name of a lane"},
         {"egress: {mesh: {clusters: ['']}}", "egress.mesh.clusters[0]", "no pattern"},
         {"membership: {path: [a]}", "membership.namespace", "is missing"},
@@ -181,7 +181,7 @@ LK_TEST(decode_lane_filter, refuses_mistakes_by_path)
         {"table_source: {path: ''}", "table_source.path", "must not be empty"},
         {"table_source: {path_config_source: {}}", "table_source.path_config_source.path", "must not be empty"},
         {"table_source: {ads: {}}", "table_source", "not supported yet"},
-        {"stats: {max_names: 257}", "stats.max_names", "between 0 and 256"},
+        {"stats: {max_names: 257}", "stats.max_names", "between 1 and 256"},
         {"response: {served_header: 'a b'}", "response.served_header", "no header name"},
     };
 
