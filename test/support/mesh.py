@@ -1,0 +1,220 @@
+"""A small mesh on the loopback: a gateway and pods, each an application beside a proxy of its own.
+
+An application answers with what it saw, and with what the next service answered to it. What it
+hands on of the headers it got is the test's choice: all, only a trace id, or nothing.
+"""
+
+import contextlib
+import json
+import os
+import threading
+
+from backend import answer
+from client import fetch, wait_for
+from config import bootstrap, cluster, endpoint, file_log, hcm, listener, router_filter, vhost
+from config import parse_log, route, upstream_http
+
+LANE_FILTER = "type.googleapis.com/lanekeeper.lane.v1.LaneFilter"
+LOG = {
+    "code": "%RESPONSE_CODE%",
+    "flags": "%RESPONSE_FLAGS%",
+    "requested": "%LANE_REQUESTED%",
+    "served": "%LANE_SERVED%",
+    "source": "%LANE_SOURCE%",
+    "reason": "%LANE_REASON%",
+    "cluster": "%UPSTREAM_CLUSTER%",
+}
+LOG_TEXT = "\t".join(LOG.values()) + "\n"
+LANE_NAMES = ("x-lane", "baggage", "traceparent", "x-request-id", "x-mse-tag")
+TRACE = ("traceparent",)
+# Kept connections between proxies end soon after a test, before what is left is counted.
+IDLE = upstream_http(common_http_protocol_options={"idle_timeout": "0.2s"})
+NEXT = {"a": "b", "b": "c", "c": None}
+
+
+def lane_filters(**fields):
+    lane = {"name": "lanekeeper.filters.http.lane",
+            "typed_config": {"@type": LANE_FILTER, **fields}}
+    return [lane] + router_filter()
+
+
+class Pod:
+    """service: a, b or c; lane: its label, None for base; forwards: names of headers, in lower case."""
+
+    def __init__(self, mesh, service, lane=None, forwards=LANE_NAMES, metadata=None,
+                 health=None, **fields):
+        self.mesh, self.service, self.lane = mesh, service, lane
+        self.name = f"{service}-{lane or 'base'}"
+        self.forwards = forwards
+        self.metadata = {**({"lane": lane} if lane else {}), **(metadata or {})}
+        self.endpoint = {"health_status": health} if health else {}
+        self.calls = 1
+        self.external = False  # also call a host outside of the mesh
+        self.gate = None  # called in the middle of a request
+        self.out = None
+        self.app = mesh.bench.http(self.name, default=self._serve)
+        self.fields = fields
+
+    def start(self):
+        mesh = self.mesh
+        pod_lane = {"pod_lane": {"lane": self.lane}} if self.lane else {}
+        fields = {"table_source": {"path": str(mesh.table_path)},
+                  "trust": {"plaintext_cidrs": ["127.0.0.0/8"]},
+                  "egress": {"mesh": {"external_clusters": ["internet"]}}, **pod_lane,
+                  **mesh.fields, **self.fields}
+        self.proxy = mesh.start(
+            [listener("in", hcm(route("/", "app"), filters=lane_filters(**fields),
+                                logs=[file_log(mesh.bench.log_file("in.log"), LOG_TEXT)]),
+                      traffic_direction="INBOUND"),
+             listener("out", hcm(vhosts=mesh.vhosts(), filters=lane_filters(**fields),
+                                 logs=[file_log(mesh.bench.log_file("out.log"), LOG_TEXT)]),
+                      traffic_direction="OUTBOUND")],
+            [cluster("app", self.app.address)] + mesh.clusters())
+        self.out = self.proxy.address("out")
+        return self
+
+    def _call(self, host, headers, kept):
+        pairs = [(n, v) for n, v in headers if n.lower() in kept]
+        reply = fetch(self.out, headers=pairs, host=host)
+        return json.loads(reply.text) if reply.status == 200 else {"status": reply.status}
+
+    def _serve(self, _conn, request):
+        seen = {"pod": self.name, "headers": list(request.headers), "next": []}
+        if self.gate:
+            self.gate(request)
+        if self.external:
+            seen["external"] = self._call("internet", request.headers, self.forwards)
+        if NEXT[self.service] and self.out:
+            seen["next"] = [self._call(NEXT[self.service], request.headers, self.forwards)
+                            for _ in range(self.calls)]
+        return answer(json.dumps(seen))
+
+    def out_log(self, **wanted):
+        return log(self.proxy, "out.log", **wanted)
+
+
+def log(proxy, name, **wanted):
+    """The newest line that holds these values, waited for."""
+
+    def search():
+        lines = [parse_log(line, LOG) for line in proxy.log_lines(name)]
+        return next((x for x in reversed(lines)
+                     if all(x[k] == v for k, v in wanted.items())), None)
+
+    return wait_for(search, f"{name} holds {wanted}")
+
+
+class Mesh:
+    """pods: (service, lane), base first or not; fields: of every lane filter."""
+
+    def __init__(self, bench, table, pods, concurrency=1, gateway=None, forwards=LANE_NAMES,
+                 **fields):
+        self.bench, self.fields, self.concurrency = bench, fields, concurrency
+        self.table_path = bench.folder / "lanes.yaml"
+        self.revision = 0
+        self.proxies = []
+        self.pods = []
+        self.outside = bench.http("internet")
+        if table is not None:
+            self.push(table)
+        for service in "cba":
+            made = [Pod(self, *(p if isinstance(p, tuple) else (p,)), forwards=forwards)
+                    if not isinstance(p, dict)
+                    else Pod(self, **{"forwards": forwards, **p})
+                    for p in pods if service_of(p) == service]
+            self.pods += [pod.start() for pod in made]
+        self.gateway = self.start_gateway(**(gateway or {}))
+
+    def start_gateway(self, **fields):
+        lane = {"role": "ENTRY", "table_source": {"path": str(self.table_path)},
+                "trust": {"allow": [{"secret_header": {"name": "x-let-me", "value": "in-please"},
+                                     "lanes": ["*", "shadow-l1", "shadow-zz"], "shadow": True}]},
+                **self.fields, **fields}
+        return self.start(
+            [listener("gw", hcm(route("/", "a"), filters=lane_filters(**lane),
+                                logs=[file_log(self.bench.log_file("gw.log"), LOG_TEXT)]))],
+            self.clusters())
+
+    def start(self, listeners, clusters):
+        proxy = self.bench.start(bootstrap(listeners, clusters), concurrency=self.concurrency)
+        self.proxies.append(proxy)
+        return proxy
+
+    def clusters(self):
+        """Those of services that have pods by now."""
+        made = [cluster("internet", self.outside.address)]
+        for service in "abc":
+            members = [endpoint(pod.proxy.address("in"),
+                                metadata={"filter_metadata": {"envoy.lb": pod.metadata}}, **pod.endpoint)
+                       for pod in self.pods if pod.service == service]
+            if members:
+                made.append(cluster(service, *members, **IDLE))
+        return made
+
+    def vhosts(self):
+        names = [c["name"] for c in self.clusters()]
+        return [vhost(name, [name], route("/", name)) for name in names]
+
+    def pod(self, name):
+        return next(pod for pod in self.pods if pod.name == name)
+
+    def push(self, table, wait=True):
+        """A new table, moved over the old one."""
+        self.revision += 1
+        new = self.table_path.with_suffix(".new")
+        new.write_text(json.dumps({"revision": self.revision, **table}))
+        os.replace(new, self.table_path)
+        for proxy in self.proxies if wait else []:
+            wait_for(lambda p=proxy: p.stat("lane.table_info.revision") == self.revision,
+                     "the table is in force")
+
+    @contextlib.contextmanager
+    def load(self, **request):
+        """Requests without end while the block runs; gives the replies so far, in order."""
+        replies, failures, over = [], [], threading.Event()
+
+        def run():
+            try:
+                while not over.is_set():
+                    replies.append(self.get(**request))
+            except Exception as error:  # whatever it is, the test fails with it
+                failures.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield replies
+        finally:
+            over.set()
+            thread.join()
+        assert not failures, failures
+
+    def get(self, headers=(), lane=None, path="/", gateway=None):
+        """Through the gateway; lane: marked by somebody who may."""
+        pairs = list(headers.items() if isinstance(headers, dict) else headers)
+        if lane:
+            pairs += [("x-lane", lane), ("x-let-me", "in-please")]
+        return fetch((gateway or self.gateway).address("gw"), target=path, headers=pairs)
+
+    def walk(self, headers=(), lane=None):
+        """The names of the pods that served, from a on."""
+        reply = self.get(headers, lane)
+        assert reply.status == 200, f"{reply.status} {reply.text}"
+        return path_of(json.loads(reply.text))
+
+
+def service_of(pod):
+    return pod["service"] if isinstance(pod, dict) else pod[0] if isinstance(pod, tuple) else pod
+
+
+def path_of(seen):
+    """The first call of each hop; a status where one failed."""
+    names = []
+    while seen:
+        names.append(seen.get("pod") or seen["status"])
+        seen = seen["next"][0] if seen.get("next") else None
+    return names
+
+
+def header(seen, name):
+    return [v for n, v in seen["headers"] if n.lower() == name]
