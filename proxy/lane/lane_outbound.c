@@ -168,6 +168,8 @@ static bool leave(struct lk_lane_stream *stream, struct lk_headers *headers, con
         lk_lane_stream_stripped(stream, stream->requested);
         stream->reason = LK_LANE_REASON_STRIPPED;
     }
+    if (lk_lane_name_is_shadow(stream->requested))
+        lk_lane_select_outside(stream->arena, stream->info);
     return true;
 }
 

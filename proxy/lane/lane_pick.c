@@ -2,6 +2,7 @@
 #include "proxy/lane/lane_pick.h"
 
 #include "proxy/config/lane_name.h"
+#include "proxy/upstream/shadow_budget.h"
 
 const char *lk_lane_reason_name(enum lk_lane_reason reason)
 {
@@ -29,11 +30,26 @@ static bool full(const struct lk_breaker *breaker, enum lk_resource resource)
     return breaker->limit[resource] > 0 && !lk_breaker_has_room(breaker, resource);
 }
 
-bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority)
+static const struct lk_breaker *breaker_of(const struct lk_cluster *cluster, uint8_t priority, bool shadow)
 {
-    const struct lk_breaker *breaker = &cluster->cluster->breakers[priority];
+    const struct lk_shadow_budget *budget;
 
-    return full(breaker, LK_RESOURCE_REQUESTS) || full(breaker, LK_RESOURCE_PENDING);
+    if (!shadow)
+        return &cluster->breakers[priority];
+    budget = lk_shadow_budget_peek(cluster);
+    return budget != NULL ? &budget->breakers[priority] : NULL;
+}
+
+bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority, bool shadow)
+{
+    const struct lk_breaker *breaker = breaker_of(cluster->cluster, priority, shadow);
+
+    return breaker != NULL && (full(breaker, LK_RESOURCE_REQUESTS) || full(breaker, LK_RESOURCE_PENDING));
+}
+
+bool lk_lane_asks_shadow(const struct lk_lane_ask *ask)
+{
+    return ask->shadow || (ask->lane != NULL && ask->lane->kind == LK_LANE_SHADOW);
 }
 
 /* --- one walk ----------------------------------------------------------------------------------------------------- */
@@ -163,7 +179,7 @@ static bool is_overloaded(struct walk *walk, const struct lk_lane_hosts *hosts)
     if (!first)
         return false;
     return hosts->cluster == walk->cluster ? walk->ask->overloaded
-                                           : lk_lane_overloaded(hosts->cluster, walk->ask->priority);
+                                           : lk_lane_overloaded(hosts->cluster, walk->ask->priority, false);
 }
 
 /* OK: the lane serves. */
@@ -295,7 +311,7 @@ static struct lk_lane_choice serve_shadow(const struct walk *walk, const struct 
                                           const struct lk_lane_hosts *hosts, enum lk_lane_reason reason)
 {
     bool full = hosts->cluster == walk->cluster ? walk->ask->overloaded
-                                                : lk_lane_overloaded(hosts->cluster, walk->ask->priority);
+                                                : lk_lane_overloaded(hosts->cluster, walk->ask->priority, true);
 
     tell(walk, lane->name, hosts, full ? LK_LANE_REASON_OVERLOAD : LK_LANE_REASON_OK);
     return full ? refuse(walk, LK_LANE_REASON_OVERLOAD) : serve(lane, lane->name, hosts, reason);
@@ -329,7 +345,7 @@ struct lk_lane_choice lk_lane_pick(const struct lk_lane_ask *ask, struct lk_clus
 {
     struct walk walk = {.ask = ask, .cluster = cluster, .recorder = recorder};
 
-    if (ask->shadow || (ask->lane != NULL && ask->lane->kind == LK_LANE_SHADOW))
+    if (lk_lane_asks_shadow(ask))
         return pick_shadow(&walk);
     if (ask->rejected)
         return refuse(&walk, LK_LANE_REASON_UNKNOWN);

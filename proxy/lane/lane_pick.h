@@ -41,7 +41,7 @@ struct lk_lane_ask {
     int64_t wall_us;                   /* for expiry */
     uint64_t now_ms;                   /* for budgets */
     uint8_t priority;                  /* of routing: whose circuit breaker is asked of a sibling cluster */
-    bool overloaded;                   /* the cluster's circuit breaker has no room for this request */
+    bool overloaded;                   /* the cluster's circuit breaker for it has no room for this request */
     /* Another try of the request: it is not counted again. */
     bool again;
     const struct lk_lane *from; /* the lane that served the try before, base included: the chain starts there; NULL:
@@ -50,8 +50,10 @@ struct lk_lane_ask {
 };
 /* Fills lane, unknown, rejected and shadow from a mark (empty: none), by the table and wall_us. */
 void lk_lane_ask_mark(struct lk_lane_ask *ask, struct lk_str mark);
-/* The circuit breaker would hardly take another request. */
-bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority);
+/* A shadow lane is asked for: nobody but its own and those that opted in may serve. */
+bool lk_lane_asks_shadow(const struct lk_lane_ask *ask);
+/* The circuit breaker would hardly take another request; shadow: that of pressure-test traffic. */
+bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority, bool shadow);
 
 struct lk_lane_choice {
     struct lk_cluster_view *cluster; /* the one asked, or with subset_clusters the lane's sibling */

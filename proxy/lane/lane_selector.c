@@ -2,6 +2,7 @@
 #include "proxy/lane/lane_selector.h"
 
 #include "proxy/config/route_config.h"
+#include "proxy/upstream/shadow_budget.h"
 
 /* --- counting ----------------------------------------------------------------------------------------------------- */
 
@@ -45,6 +46,8 @@ static enum lk_lane_stat refusal_stat(const struct lk_lane_selector *selector, e
         return LK_LANE_STAT_CAPPED;
     case LK_LANE_REASON_STRICT:
         return LK_LANE_STAT_STRICT;
+    case LK_LANE_REASON_OVERLOAD:
+        return LK_LANE_STAT_OVERLOADED;
     case LK_LANE_REASON_SHADOW_REFUSED:
         return shadow_stat(&selector->ask);
     default:
@@ -123,7 +126,7 @@ static void prepare(struct lk_lane_selector *selector, const struct lk_cluster_v
 
     ask->now_ms = lk_loop_now_ms(view->loop);
     ask->priority = route != NULL && route->action.high_priority;
-    ask->overloaded = lk_lane_overloaded(view, ask->priority);
+    ask->overloaded = lk_lane_overloaded(view, ask->priority, lk_lane_asks_shadow(ask));
     ask->step_down = last;
 }
 
@@ -145,7 +148,28 @@ static struct lk_host_selection select_host(struct lk_host_selector *base, struc
         chosen.host = lk_cluster_pick(choice.cluster, pick);
     else if (choice.hosts != NULL)
         chosen.host = lk_cluster_pick_from(choice.cluster, choice.hosts, pick);
+    if (chosen.host != NULL && lk_lane_asks_shadow(&selector->ask))
+        chosen.host = lk_worker_host_shadow(chosen.host);
     return chosen;
+}
+
+/* A cluster that is not of the mesh has no lanes. */
+static struct lk_host_selection select_outside(struct lk_host_selector *base, struct lk_cluster_view *view,
+                                               const struct lk_pick *pick, bool last)
+{
+    struct lk_worker_host *wh = lk_cluster_pick(view, pick);
+
+    (void)base;
+    (void)last;
+    return (struct lk_host_selection){.host = wh != NULL ? lk_worker_host_shadow(wh) : NULL};
+}
+
+void lk_lane_select_outside(struct lk_arena *arena, struct lk_stream_info *info)
+{
+    struct lk_host_selector *selector = lk_arena_zalloc(arena, sizeof(*selector));
+
+    selector->select = select_outside;
+    info->selector = selector;
 }
 
 static void forget_table(void *table)

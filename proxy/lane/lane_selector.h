@@ -28,9 +28,14 @@ struct lk_lane_selector {
  * is set for each try; a reference to the table is kept as long as the arena. scopes live as long as the table.
  *
  * Flags of the stream: LF when another lane or base serves (ABSENT included), LU when the table does not know the mark;
- * a refusal has LC, LS, LU, UO or UH. Counted for the lane of the mark, once for each outcome: rq_out_*, fallback_*,
- * capped, strict, shadow_refused, leak_blocked; base_rescue for the lane that serves. What base serves of its own
- * requests is not counted.
+ * a refusal has LC, LS, LU, UO or UH. What is sent for a shadow lane is subject to limits of its own (shadow_budget.h).
+ * Counted for the lane of the mark, once for each outcome: rq_out_*, fallback_*,
+ * capped, strict, overloaded, shadow_refused, leak_blocked; base_rescue for the lane that serves. What base serves of
+ * its own requests is not counted.
  */
 struct lk_lane_selector *lk_lane_selector_new(struct lk_arena *arena, struct lk_stream_info *info,
                                               const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes);
+
+/* Sets info->selector for pressure-test traffic to a cluster outside of the mesh that takes it: chosen as the cluster
+ * does, under the limits of such traffic. */
+void lk_lane_select_outside(struct lk_arena *arena, struct lk_stream_info *info);

@@ -21,6 +21,7 @@
     X(FALLBACK_RETRY, "fallback_retry", COUNTER)                                                                       \
     X(CAPPED, "capped", COUNTER)                 /* refused: the fallback budget was spent */                          \
     X(STRICT, "strict", COUNTER)                 /* refused: a strict lane without a healthy endpoint */               \
+    X(OVERLOADED, "overloaded", COUNTER)         /* refused: the cluster's circuit breaker has no room */              \
     X(SHADOW_REFUSED, "shadow_refused", COUNTER) /* refused: the shadow lane is unknown, off or not trusted */         \
     X(LEAK_BLOCKED, "leak_blocked", COUNTER)     /* refused: shadow traffic on its way to what did not opt in */       \
     X(UNKNOWN, "unknown", COUNTER)               /* marks that the table does not know */                              \

@@ -51,6 +51,7 @@ struct lk_router {
     bool response_done;
     bool idempotent;
     bool done;                                /* nothing more to do: answered, reset or destroyed */
+    struct lk_breaker *breakers;              /* of the last try, by routing priority; NULL: there was none */
     struct lk_breaker *retry_counted;         /* where a running retry counts; NULL: nowhere */
     uint8_t priority;                         /* whose limits count: 0 DEFAULT, 1 HIGH */
     const struct lk_headers *refused_upgrade; /* answered without switching protocols */

@@ -20,7 +20,7 @@ static struct lk_stats_scope *stats_of(const struct lk_router *router)
 
 static const struct lk_breaker *breaker_of(const struct lk_router *router)
 {
-    return &router->view->cluster->breakers[router->priority];
+    return &router->breakers[router->priority];
 }
 
 /* --- one try -------------------------------------------------------------------------------------------------- */
@@ -99,6 +99,7 @@ void lk_router_start_try(struct lk_router *router, bool fresh)
             lk_router_reply_no_healthy_host(router);
         return;
     }
+    router->breakers = wh->breakers;
     if (router->tries++ > 0)
         router->info->upstream.attempts++;
     lk_router_note_host(router, wh);
@@ -142,7 +143,7 @@ static void back_off(struct lk_router *router)
 {
     router->backing_off = true;
     router->body_sent = false;
-    router->retry_counted = &router->view->cluster->breakers[router->priority];
+    router->retry_counted = &router->breakers[router->priority];
     lk_breaker_take(router->retry_counted, LK_RESOURCE_RETRIES);
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY);
     lk_stats_inc(stats_of(router), LK_CLUSTER_RQ_RETRY_BACKOFF_EXP);

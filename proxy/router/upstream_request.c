@@ -15,7 +15,7 @@ static void count_begin(struct lk_upstream_request *request)
     struct lk_worker_host *wh = request->wh;
     request->counted = true;
     wh->rq_active++;
-    lk_breaker_take(&wh->view->cluster->breakers[request->priority], LK_RESOURCE_REQUESTS);
+    lk_breaker_take(&wh->breakers[request->priority], LK_RESOURCE_REQUESTS);
     lk_host_count(&wh->state->rq_total, 1);
     lk_host_count(&wh->state->rq_active, 1);
     lk_stats_inc(stats_of(request), LK_CLUSTER_RQ_TOTAL);
@@ -29,7 +29,7 @@ static void finish(struct lk_upstream_request *request)
     if (request->counted) {
         request->counted = false;
         wh->rq_active--;
-        lk_breaker_give(&wh->view->cluster->breakers[request->priority], LK_RESOURCE_REQUESTS);
+        lk_breaker_give(&wh->breakers[request->priority], LK_RESOURCE_REQUESTS);
         lk_host_count(&wh->state->rq_active, (uint64_t)-1);
         lk_stats_dec(stats_of(request), LK_CLUSTER_RQ_ACTIVE);
     }

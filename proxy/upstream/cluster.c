@@ -6,6 +6,7 @@
 #include "proxy/config/transport_socket.h"
 #include "proxy/upstream/cluster_internal.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/shadow_budget.h"
 #include "proxy/upstream/subset.h"
 
 #include <stdio.h>
@@ -37,6 +38,7 @@ void lk_cluster_unref(struct lk_cluster *cluster)
     lk_map_fini(&cluster->states);
     lk_stats_scope_unref(cluster->stats);
     lk_subset_policy_free(cluster->subsets);
+    lk_shadow_budget_free(atomic_load(&cluster->shadow));
     lk_cluster_config_unref(cluster->config);
     lk_free(cluster);
 }

@@ -25,6 +25,7 @@
 
 struct lk_clusters;
 struct lk_subset_policy; /* subset.h */
+struct lk_shadow_budget; /* shadow_budget.h */
 
 /* Shared by all loops; lives as long as anyone uses it. */
 struct lk_cluster {
@@ -32,16 +33,17 @@ struct lk_cluster {
     struct lk_cluster_config *config;
     struct lk_subset_policy *subsets; /* NULL: the whole set is balanced over */
     struct lk_clusters *clusters;
-    struct lk_stats_scope *stats;      /* lk_cluster_stat_block */
-    unsigned index;                    /* of the views on each loop */
-    struct lk_breaker breakers[2];     /* by routing priority DEFAULT, HIGH */
-    struct lk_host_set *hosts;         /* current; under lk_clusters.lock */
-    struct lk_map states;              /* main thread: address -> struct lk_host_state, strict identity */
-    void *discovery;                   /* main thread: cluster_dns state */
-    struct lk_health_checker *checker; /* main thread; NULL: hosts are not checked */
-    struct lk_outlier *outlier;        /* main thread; NULL: no outlier detection */
-    struct lk_deferred health_changed; /* main thread: tells all loops, once for all changes of a turn */
-    bool viewed;                       /* some loop has a view; under lk_clusters.lock */
+    struct lk_stats_scope *stats;            /* lk_cluster_stat_block */
+    unsigned index;                          /* of the views on each loop */
+    struct lk_breaker breakers[2];           /* by routing priority DEFAULT, HIGH */
+    struct lk_shadow_budget *_Atomic shadow; /* limits of pressure-test traffic; NULL: there was none yet */
+    struct lk_host_set *hosts;               /* current; under lk_clusters.lock */
+    struct lk_map states;                    /* main thread: address -> struct lk_host_state, strict identity */
+    void *discovery;                         /* main thread: cluster_dns state */
+    struct lk_health_checker *checker;       /* main thread; NULL: hosts are not checked */
+    struct lk_outlier *outlier;              /* main thread; NULL: no outlier detection */
+    struct lk_deferred health_changed;       /* main thread: tells all loops, once for all changes of a turn */
+    bool viewed;                             /* some loop has a view; under lk_clusters.lock */
     /* Grows when the health of a host changes; host views of an older one are built again before the next pick. */
     _Atomic uint64_t health_epoch;
 };
@@ -51,7 +53,9 @@ struct lk_worker_host {
     struct lk_cluster_view *view;
     struct lk_host *host; /* present version, referenced */
     struct lk_host_state *state;
-    uint32_t refs; /* attempts, tunnels and connections that use it */
+    struct lk_breaker *breakers;   /* by routing priority: whose limits hold for what is sent through here */
+    struct lk_worker_host *shadow; /* the same host for pressure-test traffic; NULL: not used so */
+    uint32_t refs;                 /* attempts, tunnels and connections that use it */
     uint32_t rq_active;
     bool retired;        /* no longer an endpoint: idle connections are closed, nothing new is sent */
     bool linked;         /* in the view's map */

@@ -10,7 +10,7 @@ struct lk_loop_clusters {
 
 struct lk_clusters {
     struct lk_clusters_options options;
-    pthread_mutex_t lock;  /* cluster->hosts and cluster->viewed */
+    pthread_mutex_t lock;  /* cluster->hosts, cluster->viewed and the making of cluster->shadow */
     struct lk_map by_name; /* read-only once the workers run */
     struct lk_cluster **all;
     size_t count, cap;

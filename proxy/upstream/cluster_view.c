@@ -5,6 +5,7 @@
 #include "proxy/upstream/cluster_internal.h"
 #include "proxy/upstream/lb.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/shadow_budget.h"
 #include "proxy/upstream/subset.h"
 
 #include <string.h>
@@ -32,10 +33,17 @@ static struct lk_worker_host *worker_host_new(struct lk_cluster_view *view, stru
     lk_host_ref(host);
     wh->state = host->state;
     lk_ref_get(&wh->state->ref);
+    wh->breakers = view->cluster->breakers;
     lk_list_init(&wh->idle);
     lk_list_init(&wh->busy);
     lk_list_init(&wh->connecting);
     lk_list_init(&wh->waiters);
+    return wh;
+}
+
+static struct lk_worker_host *linked_host_new(struct lk_cluster_view *view, struct lk_host *host)
+{
+    struct lk_worker_host *wh = worker_host_new(view, host);
     wh->linked = true;
     lk_map_set(&view->worker_hosts, addr_key(&wh->state->addr), wh);
     return wh;
@@ -50,6 +58,11 @@ static void worker_host_free(struct lk_worker_host *wh)
 {
     if (wh->linked)
         lk_map_remove(&wh->view->worker_hosts, addr_key(&wh->state->addr));
+    if (wh->shadow != NULL) {
+        wh->shadow->retired = true;
+        lk_pool_drain(wh->shadow);
+        lk_worker_host_unref(wh->shadow);
+    }
     lk_host_unref(wh->host);
     lk_host_state_unref(wh->state);
     lk_free(wh);
@@ -70,19 +83,41 @@ static void retire(struct lk_worker_host *wh)
     wh->retired = true;
     lk_map_remove(&wh->view->worker_hosts, addr_key(&wh->state->addr));
     wh->linked = false;
+    if (wh->shadow != NULL)
+        wh->shadow->retired = true;
     lk_pool_drain(wh);
     lk_worker_host_unref(wh);
+}
+
+static void describe_by(struct lk_worker_host *wh, struct lk_host *host)
+{
+    lk_host_ref(host);
+    lk_host_unref(wh->host);
+    wh->host = host;
+}
+
+struct lk_worker_host *lk_worker_host_shadow(struct lk_worker_host *wh)
+{
+    if (wh->shadow == NULL) {
+        wh->shadow = worker_host_new(wh->view, wh->host);
+        wh->shadow->breakers = lk_shadow_budget_get(wh->view->cluster)->breakers;
+        wh->shadow->retired = wh->retired;
+        lk_worker_host_ref(wh->shadow); /* as long as wh */
+    } else if (wh->shadow->host != wh->host) {
+        describe_by(wh->shadow, wh->host);
+    }
+    lk_worker_host_ref(wh->shadow);
+    lk_worker_host_unref(wh);
+    return wh->shadow;
 }
 
 struct lk_worker_host *lk_cluster_view_host(struct lk_cluster_view *view, struct lk_host *host)
 {
     struct lk_worker_host *wh = lk_map_get(&view->worker_hosts, addr_key(&host->state->addr));
     if (wh == NULL) {
-        wh = worker_host_new(view, host);
+        wh = linked_host_new(view, host);
     } else if (wh->host != host) {
-        lk_host_ref(host);
-        lk_host_unref(wh->host);
-        wh->host = host;
+        describe_by(wh, host);
     }
     return wh;
 }
@@ -96,7 +131,10 @@ static struct lk_worker_host *worker_host_of(struct lk_cluster_view *view, struc
 
 uint32_t lk_view_slot_active(const struct lk_view_slot *slot)
 {
-    return slot->worker_host != NULL ? slot->worker_host->rq_active : 0;
+    const struct lk_worker_host *wh = slot->worker_host;
+    if (wh == NULL)
+        return 0;
+    return wh->shadow == NULL ? wh->rq_active : wh->rq_active + wh->shadow->rq_active;
 }
 
 /* --- endpoint versions ------------------------------------------------------------------------------------------ */
@@ -153,7 +191,9 @@ void lk_cluster_view_set_hosts(struct lk_cluster_view *view, struct lk_host_set 
 
 static bool unused(const struct lk_worker_host *wh)
 {
-    return wh->refs == 0 && wh->idle_count + wh->busy_count + wh->connecting_count + wh->waiter_count == 0;
+    bool used_for_shadow = wh->shadow != NULL && wh->shadow->refs > 1;
+    return !used_for_shadow && wh->refs == 0 &&
+           wh->idle_count + wh->busy_count + wh->connecting_count + wh->waiter_count == 0;
 }
 
 static bool still_used(const void *now_ms, const struct lk_worker_host *wh)
@@ -181,7 +221,7 @@ static struct lk_worker_host *pick_original_dst(struct lk_cluster_view *view, co
     if (wh == NULL) {
         struct lk_host_state *state = lk_host_state_new(&addr);
         struct lk_host *host = lk_host_new(state, NULL);
-        wh = worker_host_new(view, host);
+        wh = linked_host_new(view, host);
         lk_host_unref(host);
         lk_host_state_unref(state);
     }
@@ -348,6 +388,8 @@ static void view_close(struct lk_cluster_view *view)
         struct lk_worker_host *wh = lk_map_next(&view->worker_hosts, &cursor)->value;
         lk_worker_host_ref(wh);
         wh->retired = true;
+        if (wh->shadow != NULL)
+            wh->shadow->retired = true;
         lk_map_remove(&view->worker_hosts, addr_key(&wh->state->addr));
         wh->linked = false;
         lk_pool_close(wh);

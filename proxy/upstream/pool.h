@@ -75,9 +75,9 @@ enum lk_progress {
 };
 enum lk_progress lk_upstream_conn_progress(const struct lk_upstream_conn *uc);
 
-/* Closes idle connections and forbids reuse of busy ones. */
+/* Closes idle connections and forbids reuse of busy ones, those of pressure-test traffic too. */
 void lk_pool_drain(struct lk_worker_host *wh);
-/* Closes everything (loop is stopping). */
+/* Closes everything, as well (loop is stopping). */
 void lk_pool_close(struct lk_worker_host *wh);
 
 /* --- plain TCP to a host, unpooled, under the same limits and stats (tcp_proxy) ------------------------------------

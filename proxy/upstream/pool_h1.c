@@ -412,6 +412,8 @@ void lk_pool_drain(struct lk_worker_host *wh)
     {
         LK_LIST_ENTRY(node, struct lk_upstream_conn, node)->drain = true;
     }
+    if (wh->shadow != NULL)
+        lk_pool_drain(wh->shadow);
     lk_worker_host_unref(wh);
 }
 
@@ -428,5 +430,7 @@ void lk_pool_close(struct lk_worker_host *wh)
         fail_stream(uc, LK_RESET_LOCAL);
         close_conn(uc, true);
     }
+    if (wh->shadow != NULL)
+        lk_pool_close(wh->shadow);
     lk_worker_host_unref(wh);
 }

@@ -4,7 +4,7 @@
 
 static bool may_open(struct lk_worker_host *wh, uint8_t priority)
 {
-    if (lk_breaker_has_room(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS))
+    if (lk_breaker_has_room(&wh->breakers[priority], LK_RESOURCE_CONNECTIONS))
         return true;
     lk_stats_inc(wh->view->stats, LK_CLUSTER_CX_OVERFLOW);
     /* a host without any connection gets one all the same, or its requests would wait for nothing */
@@ -15,7 +15,7 @@ static void hand_over(struct lk_worker_host *wh, struct lk_upstream_conn *uc)
 {
     struct lk_pool_waiter *waiter = LK_LIST_ENTRY(wh->waiters.next, struct lk_pool_waiter, node);
     lk_pool_cancel(waiter);
-    if (!lk_breaker_has_room(&wh->view->cluster->breakers[waiter->priority], LK_RESOURCE_REQUESTS)) {
+    if (!lk_breaker_has_room(&wh->breakers[waiter->priority], LK_RESOURCE_REQUESTS)) {
         lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_OVERFLOW);
         lk_pool_go_idle(uc);
         waiter->ops->on_failure(waiter, LK_RESET_OVERFLOW, lk_str(NULL, 0));
@@ -75,7 +75,7 @@ static void enqueue(struct lk_worker_host *wh, struct lk_pool_waiter *waiter, ui
     waiter->priority = priority;
     lk_list_push_back(&wh->waiters, &waiter->node);
     wh->waiter_count++;
-    lk_breaker_take(&wh->view->cluster->breakers[priority], LK_RESOURCE_PENDING);
+    lk_breaker_take(&wh->breakers[priority], LK_RESOURCE_PENDING);
     lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_TOTAL);
     lk_stats_inc(wh->view->stats, LK_CLUSTER_RQ_PENDING_ACTIVE);
 }
@@ -88,14 +88,14 @@ void lk_pool_cancel(struct lk_pool_waiter *waiter)
     waiter->wh = NULL;
     lk_list_remove(&waiter->node);
     wh->waiter_count--;
-    lk_breaker_give(&wh->view->cluster->breakers[waiter->priority], LK_RESOURCE_PENDING);
+    lk_breaker_give(&wh->breakers[waiter->priority], LK_RESOURCE_PENDING);
     lk_stats_dec(wh->view->stats, LK_CLUSTER_RQ_PENDING_ACTIVE);
 }
 
 enum lk_pool_result lk_pool_acquire(struct lk_worker_host *wh, uint8_t priority, bool careful, bool fresh,
                                     struct lk_pool_waiter *waiter, struct lk_upstream_conn **uc)
 {
-    struct lk_breaker *breaker = &wh->view->cluster->breakers[priority];
+    struct lk_breaker *breaker = &wh->breakers[priority];
     struct lk_error error;
     *uc = fresh ? NULL : lk_pool_take_idle(wh, careful);
     if (*uc != NULL) {

@@ -57,7 +57,7 @@ struct lk_codec *lk_upstream_h1_codec(const struct lk_cluster_config *config, st
 void lk_upstream_count_open(struct lk_worker_host *wh, uint8_t priority)
 {
     struct lk_stats_scope *stats = wh->view->stats;
-    lk_breaker_take(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS);
+    lk_breaker_take(&wh->breakers[priority], LK_RESOURCE_CONNECTIONS);
     lk_stats_inc(stats, LK_CLUSTER_CX_TOTAL);
     lk_stats_inc(stats, LK_CLUSTER_CX_ACTIVE);
     lk_host_count(&wh->state->cx_total, 1);
@@ -68,7 +68,7 @@ void lk_upstream_count_close(struct lk_worker_host *wh, uint8_t priority, const 
                              uint64_t created_us, bool connected, bool local, bool busy)
 {
     struct lk_stats_scope *stats = wh->view->stats;
-    lk_breaker_give(&wh->view->cluster->breakers[priority], LK_RESOURCE_CONNECTIONS);
+    lk_breaker_give(&wh->breakers[priority], LK_RESOURCE_CONNECTIONS);
     lk_stats_dec(stats, LK_CLUSTER_CX_ACTIVE);
     lk_host_count(&wh->state->cx_active, (uint64_t)-1);
     lk_stats_add(stats, LK_CLUSTER_CX_RX_BYTES, conn->bytes_read);

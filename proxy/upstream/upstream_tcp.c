@@ -70,7 +70,7 @@ static void on_timeout(struct lk_timer *timer)
 bool lk_upstream_tcp_connect(struct lk_upstream_tcp *tcp, struct lk_worker_host *wh,
                              const struct lk_upstream_tcp_ops *ops, void *owner, enum lk_reset_reason *reason)
 {
-    struct lk_breaker *breaker = &wh->view->cluster->breakers[0];
+    struct lk_breaker *breaker = &wh->breakers[0];
     struct lk_error error;
     tcp->wh = wh;
     tcp->ops = ops;

@@ -3,6 +3,7 @@
 
 #include "proxy/base/mem.h"
 #include "proxy/config/route_config.h"
+#include "proxy/upstream/shadow_budget.h"
 #include "test/unit/proxy/lane/pick_fixture.h"
 
 struct scene {
@@ -284,5 +285,52 @@ LK_TEST(lane_selector, counts_nothing_without_scopes_and_balances_plain_clusters
     LK_CHECK_STR(try(&s, false), "a");
     stream(&s, "g");
     LK_CHECK_STR(try(&s, false), "a");
+    finish(&s);
+}
+
+LK_TEST(lane_selector, pressure_test_traffic_has_limits_of_its_own)
+{
+    const struct lk_pick pick = {.original_dst = NULL};
+    struct scene s;
+    struct lk_host_selection chosen;
+    struct lk_breaker *own;
+
+    begin(&s, "shadow_ok=true");
+    s.f.up->limits[0].max_requests = 1; /* what the other limits are made of */
+    own = &s.f.up->cluster->breakers[0];
+    own->limit[LK_RESOURCE_REQUESTS] = 1;
+    lk_breaker_take(own, LK_RESOURCE_REQUESTS); /* what is full for others */
+    stream(&s, "shadow-s");
+    chosen = s.info.selector->select(s.info.selector, s.f.up->view, &pick, false);
+    LK_CHECK_NOT_NULL(chosen.host);
+    LK_CHECK_EQ_PTR(chosen.host->breakers, lk_shadow_budget_peek(s.f.up->cluster)->breakers);
+    lk_breaker_take(&chosen.host->breakers[0], LK_RESOURCE_REQUESTS);
+    lk_breaker_give(own, LK_RESOURCE_REQUESTS);
+    stream(&s, "shadow-s");
+    LK_CHECK_STR(try(&s, false), "lane_overloaded");
+    CHECK_FLAGS(LK_FLAG_BIT(UPSTREAM_OVERFLOW));
+    CHECK_STAT(S, OVERLOADED, 1);
+    stream(&s, "");
+    LK_CHECK_STR(try(&s, false), "a");
+    lk_breaker_give(&chosen.host->breakers[0], LK_RESOURCE_REQUESTS);
+    lk_worker_host_unref(chosen.host);
+    finish(&s);
+}
+
+LK_TEST(lane_selector, outside_of_the_mesh_the_cluster_chooses_under_those_limits)
+{
+    const struct lk_pick pick = {.original_dst = NULL};
+    struct scene s;
+    struct lk_host_selection chosen;
+
+    begin(&s, "lane=g");
+    lk_lane_select_outside(&s.stream, &s.info);
+    chosen = s.info.selector->select(s.info.selector, s.f.up->view, &pick, false);
+    LK_CHECK_NOT_NULL(chosen.host);
+    LK_CHECK_EQ_PTR(chosen.host->breakers, lk_shadow_budget_peek(s.f.up->cluster)->breakers);
+    lk_worker_host_unref(chosen.host);
+    set_hosts(&s.f, "");
+    chosen = s.info.selector->select(s.info.selector, s.f.up->view, &pick, false);
+    LK_CHECK(chosen.host == NULL && !chosen.refused);
     finish(&s);
 }

@@ -2,13 +2,14 @@
 #include "test/unit/proxy/router/router_fixture.h"
 
 #include "proxy/upstream/host_selector.h"
+#include "proxy/upstream/shadow_budget.h"
 
 /* Answers what the test wants, and remembers what it was asked. */
 struct asked {
     struct lk_host_selector base;
     struct setup *s;
     struct lk_cluster_view *elsewhere; /* whose host is given; NULL: the one asked */
-    bool none, refused;
+    bool none, refused, shadow;
     enum lk_response_flag flag;
     unsigned count;
     bool last[8];
@@ -24,6 +25,8 @@ static struct lk_host_selection select_one(struct lk_host_selector *self, struct
     asked->last[asked->count++] = last;
     if (!asked->none && !asked->refused)
         chosen.host = lk_cluster_pick(asked->elsewhere != NULL ? asked->elsewhere : view, pick);
+    if (chosen.host != NULL && asked->shadow)
+        chosen.host = lk_worker_host_shadow(chosen.host);
     return chosen;
 }
 
@@ -232,5 +235,31 @@ LK_TEST(router_selector, retry_leaves_the_breaker_that_it_was_counted_in)
     LK_CHECK_EQ_UINT(lk_breaker_used(&other.view->cluster->breakers[0], LK_RESOURCE_REQUESTS), 0);
     close(server);
     close(second);
+    finish(&s);
+}
+
+LK_TEST(router_selector, retry_of_pressure_test_traffic_counts_where_it_is_sent)
+{
+    struct setup s;
+    struct asked asked;
+    const struct lk_shadow_budget *budget;
+    begin(&s);
+    install(&s, &asked);
+    asked.shadow = true;
+    with_retries(&s, 2);
+    request_with(&s, &asked);
+    int server = serve(&s, BUSY);
+    UPSTREAM_UNTIL(s.f, asked.count == 2);
+    budget = lk_shadow_budget_peek(s.f->cluster);
+    LK_CHECK_EQ_UINT(lk_breaker_used(&budget->breakers[0], LK_RESOURCE_RETRIES), 1);
+    LK_CHECK_EQ_UINT(lk_breaker_used(&budget->breakers[0], LK_RESOURCE_REQUESTS), 1);
+    LK_CHECK_EQ_UINT(lk_breaker_used(&s.f->cluster->breakers[0], LK_RESOURCE_RETRIES), 0);
+    LK_CHECK_EQ_UINT(lk_breaker_used(&s.f->cluster->breakers[0], LK_RESOURCE_REQUESTS), 0);
+    upstream_read(s.f, server, "\r\n\r\n");
+    upstream_write(server, OK_BODY);
+    client_done(&s);
+    LK_CHECK_EQ_UINT(lk_breaker_used(&budget->breakers[0], LK_RESOURCE_RETRIES), 0);
+    LK_CHECK_EQ_UINT(lk_breaker_used(&budget->breakers[0], LK_RESOURCE_REQUESTS), 0);
+    close(server);
     finish(&s);
 }
