@@ -214,12 +214,14 @@ static void forget(struct lk_lane_stream *stream)
         atomic_fetch_sub_explicit(&in_flight->probes, 1, memory_order_relaxed);
 }
 
-/* Cut off by the client is nobody's fault. */
+/* A request that the client gave up is nobody's fault. */
 static bool failed(const struct lk_stream_info *info)
 {
+    const uint64_t given_up = LK_FLAG_BIT(DOWNSTREAM_CONNECTION_TERMINATION) | LK_FLAG_BIT(DOWNSTREAM_REMOTE_RESET);
+
     if (info->response_code != 0)
         return info->response_code >= 500;
-    return (info->flags & LK_FLAG_BIT(DOWNSTREAM_CONNECTION_TERMINATION)) == 0;
+    return (info->flags & given_up) == 0;
 }
 
 /* What a split left to base is compared with each lane that it assigns to. */

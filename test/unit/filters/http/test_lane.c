@@ -124,6 +124,38 @@ LK_TEST(lane_inbound, disabled_and_unknown_lanes_are_carried_on)
 
 /* --- entry -------------------------------------------------------------------------------------------------------- */
 
+LK_TEST(lane_inbound, request_that_the_client_gave_up_is_no_failure)
+{
+    static const struct {
+        uint64_t flags;
+        unsigned code, failures;
+    } cases[] = {
+        {0, 0, 1}, /* cut off by us or by the upstream */
+        {LK_FLAG_BIT(UPSTREAM_REMOTE_RESET), 0, 1},
+        {LK_FLAG_BIT(DOWNSTREAM_CONNECTION_TERMINATION), 0, 0},
+        {LK_FLAG_BIT(DOWNSTREAM_REMOTE_RESET), 0, 0},
+        {LK_FLAG_BIT(DOWNSTREAM_REMOTE_RESET), 503, 1}, /* after it had its answer */
+        {LK_FLAG_BIT(DOWNSTREAM_REMOTE_RESET), 200, 0},
+        {0, 499, 0},
+        {0, 500, 1},
+    };
+    struct world w;
+    unsigned failures = 0;
+
+    world_init(&w, "");
+    for (size_t i = 0; i < LK_ARRAY_LEN(cases); i++) {
+        begin(&w, w.in, "b");
+        chain_set(w.h, "x-lane", "gray");
+        chain_request(w.h, true);
+        w.h->stream.info.flags = cases[i].flags;
+        w.h->stream.info.response_code = cases[i].code;
+        chain_harness_free(w.h);
+        failures += cases[i].failures;
+        LK_CHECK_MSG(counter(&w, "lane.gray.5xx") == failures, "case %zu", i);
+    }
+    world_fini(&w);
+}
+
 LK_TEST(lane_entry, rules_assign_and_marks_of_strangers_do_not_count)
 {
     struct world w;
