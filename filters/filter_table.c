@@ -12,6 +12,7 @@ static const struct lk_listener_filter *const listener_filters[] = {
 
 static const struct lk_network_filter *const network_filters[] = {
     &lk_http_connection_manager_filter,
+    &lk_lane_network_filter,
     &lk_tcp_proxy_filter,
     NULL,
 };

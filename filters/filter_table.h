@@ -7,6 +7,7 @@ extern const struct lk_listener_filter lk_original_dst_filter;
 extern const struct lk_listener_filter lk_tls_inspector_filter;
 extern const struct lk_listener_filter lk_http_inspector_filter;
 extern const struct lk_network_filter lk_http_connection_manager_filter;
+extern const struct lk_network_filter lk_lane_network_filter;
 extern const struct lk_network_filter lk_tcp_proxy_filter;
 extern const struct lk_http_filter lk_header_to_metadata_filter;
 extern const struct lk_http_filter lk_lane_filter;

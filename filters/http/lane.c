@@ -1,21 +1,14 @@
 /* lanekeeper.filters.http.lane: keeps requests in their lanes. Configuration and log operators are here, on the main
  * thread; what happens to a request is in proxy/lane. */
+#include "filters/common/lane_load.h"
 #include "filters/common/typed_config.h"
 #include "filters/filter_table.h"
 #include "proxy/filter/format_eval.h"
 #include "proxy/filter/http_stream.h"
 #include "proxy/lane/lane_stream.h"
 #include "xds/decode/decode_lane.h"
-#include "xds/decode/lane_file.h"
 
 /* --- configuration ------------------------------------------------------------------------------------------------ */
-
-static struct lk_lane_table *load_table(const char *path, struct lk_str resource, struct lk_errors *errors)
-{
-    const struct lk_lane_file_options options = {.resource = resource};
-
-    return lk_lane_file_load(path, &options, errors);
-}
 
 static const void *config_new(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors)
 {
@@ -29,7 +22,7 @@ static const void *config_new(struct lk_filter_context *context, const struct lk
         return NULL;
     config = lk_decode_lane_filter(&decoder, in);
     if (lk_typed_end(&decoder))
-        settings = lk_lane_settings_new(context, config, load_table, errors);
+        settings = lk_lane_settings_new(context, config, lk_lane_load, errors);
     return settings;
 }
 

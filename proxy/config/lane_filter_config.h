@@ -102,7 +102,8 @@ struct lk_lane_filter_membership {
 };
 
 struct lk_lane_filter_config {
-    bool entry; /* role */
+    bool entry;       /* role */
+    bool connections; /* of the network filter: TCP connections, which bring no marks */
     struct lk_lane_filter_carriers carriers;
     struct lk_lane_filter_trust trust;
     struct lk_lane_filter_association association;

@@ -3,7 +3,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
-#include "proxy/base/rand.h"
+#include "proxy/downstream/tcp_target.h"
 #include "proxy/io/splice.h"
 #include "proxy/stats/stat_names.h"
 #include "proxy/upstream/pool.h"
@@ -19,7 +19,8 @@ struct tunnel {
     struct lk_conn *down;
     const struct lk_tcp_proxy_config *config;
     struct lk_loop *loop;
-    struct lk_cluster_view *view;
+    struct lk_cluster_view *routed; /* the configured cluster */
+    struct lk_cluster_view *view;   /* of the present attempt: the same, unless a host selector chose elsewhere */
     const struct lk_match_criteria *match;
     struct lk_worker_host *wh; /* referenced while in use */
     struct lk_upstream_tcp up;
@@ -367,35 +368,29 @@ static void on_failed(void *owner, enum lk_reset_reason reason, struct lk_str te
 
 static const struct lk_upstream_tcp_ops tcp_ops = {.on_connected = on_connected, .on_failed = on_failed};
 
-static struct lk_tcp_weighted choose_cluster(const struct lk_tcp_proxy_config *config)
+static void use_cluster(struct tunnel *t, struct lk_cluster_view *view)
 {
-    if (config->weighted_count == 0)
-        return (struct lk_tcp_weighted){config->cluster, 1, config->metadata_match};
-    uint64_t point = lk_rand_below(config->total_weight);
-    for (size_t i = 0; i < config->weighted_count; i++) {
-        if (point < config->weighted[i].weight)
-            return config->weighted[i];
-        point -= config->weighted[i].weight;
-    }
-    return config->weighted[config->weighted_count - 1];
+    t->view = view;
+    lk_tcp_target_note_cluster(&t->info, view);
 }
 
-static void forget_host(void *host)
+static struct lk_host_selection select_host(struct tunnel *t, const struct lk_pick *pick)
 {
-    lk_host_unref(host);
+    bool last = t->attempts > 1 && t->attempts == t->config->max_connect_attempts;
+    struct lk_host_selection chosen = lk_tcp_target_select(t->info.selector, t->routed, pick, last);
+    if (t->info.selector != NULL)
+        use_cluster(t, chosen.host != NULL ? chosen.host->view : t->routed);
+    return chosen;
 }
 
-static void note_host(struct tunnel *t, struct lk_worker_host *wh)
+static void fail_without_host(struct tunnel *t, const struct lk_host_selection *chosen)
 {
-    struct lk_upstream_info *upstream = &t->info.upstream;
-    if (upstream->host != wh->host) {
-        lk_host_ref(wh->host);
-        lk_arena_on_free(lk_session_arena(t->session), forget_host, wh->host);
+    if (chosen->refused) {
+        fail(t, chosen->flag, chosen->details);
+        return;
     }
-    upstream->host = wh->host;
-    upstream->host_addr = &wh->host->state->addr;
-    upstream->host_name = wh->host->hostname;
-    upstream->host_metadata = wh->host->metadata;
+    lk_stats_inc(t->view->stats, LK_CLUSTER_CX_NONE_HEALTHY);
+    fail(t, LK_FLAG_NO_HEALTHY_UPSTREAM, NULL);
 }
 
 static void connect_upstream(struct tunnel *t)
@@ -406,13 +401,13 @@ static void connect_upstream(struct tunnel *t)
     while (t->attempts < t->config->max_connect_attempts) {
         t->attempts++;
         t->info.upstream.attempts = t->attempts;
-        t->wh = lk_cluster_pick(t->view, &pick);
+        struct lk_host_selection chosen = select_host(t, &pick);
+        t->wh = chosen.host;
         if (t->wh == NULL) {
-            lk_stats_inc(t->view->stats, LK_CLUSTER_CX_NONE_HEALTHY);
-            fail(t, LK_FLAG_NO_HEALTHY_UPSTREAM, NULL);
+            fail_without_host(t, &chosen);
             return;
         }
-        note_host(t, t->wh);
+        lk_tcp_target_note_host(&t->info, lk_session_arena(t->session), t->wh);
         if (lk_upstream_tcp_connect(&t->up, t->wh, &tcp_ops, t, &reason)) {
             t->up_open = true;
             return;
@@ -428,6 +423,18 @@ static void connect_upstream(struct tunnel *t)
     }
     lk_stats_inc(t->view->stats, LK_CLUSTER_CX_ATTEMPTS_EXCEEDED);
     fail(t, LK_FLAG_UPSTREAM_RETRY_LIMIT_EXCEEDED, NULL);
+}
+
+/* False: a filter refuses the connection. */
+static bool steer(struct tunnel *t)
+{
+    const struct lk_tcp_steering *steering = t->info.conn->steering;
+    const char *refused = steering != NULL ? steering->steer(steering, &t->info, t->view) : NULL;
+    if (refused == NULL)
+        return true;
+    t->info.connection_details = lk_str_from(refused);
+    end(t, LK_CLOSE_NOW, LK_CLOSE_NOW, false);
+    return false;
 }
 
 void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *worker)
@@ -451,7 +458,7 @@ void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *w
     lk_conn_pause(t->down); /* until there is somewhere to put its bytes */
     if (t->config->max_duration_ms > 0)
         lk_timer_set(t->loop, &t->duration, t->config->max_duration_ms);
-    struct lk_tcp_weighted chosen = choose_cluster(t->config);
+    struct lk_tcp_weighted chosen = lk_tcp_target_choose(t->config);
     t->match = chosen.metadata_match;
     t->view = lk_cluster_view_get(t->config->clusters, t->loop, chosen.cluster);
     if (t->view == NULL) {
@@ -459,8 +466,10 @@ void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *w
         fail(t, LK_FLAG_NO_CLUSTER_FOUND, NULL);
         return;
     }
-    t->info.upstream.cluster = t->view->config->name;
-    t->info.upstream.cluster_alt = t->view->config->stat_name;
+    t->routed = t->view;
+    use_cluster(t, t->view);
+    if (!steer(t))
+        return;
     touch(t);
     connect_upstream(t);
 }

@@ -14,13 +14,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct lk_session; /* one accepted connection, proxy/downstream */
+struct lk_session;      /* one accepted connection, proxy/downstream */
+struct lk_cluster_view; /* proxy/upstream/cluster.h */
+
+/* What a gate filter leaves in lk_conn_info.steering for a terminal filter that relays the connection as it is: it asks
+ * once, when it has chosen a cluster. */
+struct lk_tcp_steering {
+    /* May set selector and lane of info, which is the connection's for logs. NULL: go on. Else the connection is
+     * closed, for the reason that comes back (static, for logs); its flag is in info. */
+    const char *(*steer)(const struct lk_tcp_steering *self, struct lk_stream_info *info,
+                         struct lk_cluster_view *cluster);
+};
 
 struct lk_network_filter {
     const char *name; /* "envoy.filters.network.tcp_proxy" */
     const char *type;
     bool decides_access;
     bool terminal;
+    const char *ends_in; /* gate filters: the only terminal filter that they are of use to, by name; NULL: any */
     const void *(*config_new)(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors);
     void *(*worker_new)(const void *config, struct lk_loop *loop);
     void (*worker_free)(void *worker);

@@ -23,6 +23,7 @@ struct lk_value;
 struct lk_host;
 struct lk_host_selector; /* proxy/upstream/host_selector.h */
 struct lk_lane_stream;   /* proxy/lane/lane_stream.h */
+struct lk_tcp_steering;  /* network_filter.h */
 
 struct lk_conn_info {
     uint64_t id;       /* unique in the process */
@@ -40,6 +41,7 @@ struct lk_conn_info {
     const struct lk_transport_info *secure; /* NULL: plaintext */
     const char *termination_details;        /* static or arena */
     struct lk_str transport_failure;
+    const struct lk_tcp_steering *steering; /* of a gate filter; NULL: none */
 };
 
 /* What filters of one stream tell each other, balancers and logs, by namespace and key. */

@@ -40,16 +40,20 @@ static const struct lk_breaker *breaker_of(const struct lk_cluster *cluster, uin
     return budget != NULL ? &budget->breakers[priority] : NULL;
 }
 
-bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority, bool shadow)
-{
-    const struct lk_breaker *breaker = breaker_of(cluster->cluster, priority, shadow);
-
-    return breaker != NULL && (full(breaker, LK_RESOURCE_REQUESTS) || full(breaker, LK_RESOURCE_PENDING));
-}
-
 bool lk_lane_asks_shadow(const struct lk_lane_ask *ask)
 {
     return ask->shadow || (ask->lane != NULL && ask->lane->kind == LK_LANE_SHADOW);
+}
+
+bool lk_lane_overloaded(const struct lk_lane_ask *ask, const struct lk_cluster_view *cluster)
+{
+    const struct lk_breaker *breaker = breaker_of(cluster->cluster, ask->priority, lk_lane_asks_shadow(ask));
+
+    if (breaker == NULL)
+        return false;
+    if (ask->connection)
+        return full(breaker, LK_RESOURCE_CONNECTIONS);
+    return full(breaker, LK_RESOURCE_REQUESTS) || full(breaker, LK_RESOURCE_PENDING);
 }
 
 /* --- one walk ----------------------------------------------------------------------------------------------------- */
@@ -178,8 +182,7 @@ static bool is_overloaded(struct walk *walk, const struct lk_lane_hosts *hosts)
     walk->breaker_asked = true;
     if (!first)
         return false;
-    return hosts->cluster == walk->cluster ? walk->ask->overloaded
-                                           : lk_lane_overloaded(hosts->cluster, walk->ask->priority, false);
+    return hosts->cluster == walk->cluster ? walk->ask->overloaded : lk_lane_overloaded(walk->ask, hosts->cluster);
 }
 
 /* OK: the lane serves. */
@@ -310,8 +313,7 @@ static struct lk_lane_choice pick_gray(struct walk *walk)
 static struct lk_lane_choice serve_shadow(const struct walk *walk, const struct lk_lane *lane,
                                           const struct lk_lane_hosts *hosts, enum lk_lane_reason reason)
 {
-    bool full = hosts->cluster == walk->cluster ? walk->ask->overloaded
-                                                : lk_lane_overloaded(hosts->cluster, walk->ask->priority, true);
+    bool full = hosts->cluster == walk->cluster ? walk->ask->overloaded : lk_lane_overloaded(walk->ask, hosts->cluster);
 
     tell(walk, lane->name, hosts, full ? LK_LANE_REASON_OVERLOAD : LK_LANE_REASON_OK);
     return full ? refuse(walk, LK_LANE_REASON_OVERLOAD) : serve(lane, lane->name, hosts, reason);

@@ -37,10 +37,11 @@ struct lk_lane_ask {
     bool unknown;                      /* there is a mark, of no lane that the table knows */
     bool rejected;                     /* the table refuses such marks */
     bool shadow;                       /* the mark is a shadow lane's, known or not */
-    struct lk_budget_memo *budgets;    /* NULL: a dry run, which takes, tells and counts nothing, and knows no grace */
+    struct lk_budget_memo *budgets;    /* NULL: a dry run, or a connection: takes and counts nothing, knows no grace */
     int64_t wall_us;                   /* for expiry */
     uint64_t now_ms;                   /* for budgets */
     uint8_t priority;                  /* of routing: whose circuit breaker is asked of a sibling cluster */
+    bool connection;                   /* a TCP connection asks, not a request */
     bool overloaded;                   /* the cluster's circuit breaker for it has no room for this request */
     /* Another try of the request: it is not counted again. */
     bool again;
@@ -52,8 +53,8 @@ struct lk_lane_ask {
 void lk_lane_ask_mark(struct lk_lane_ask *ask, struct lk_str mark);
 /* A shadow lane is asked for: nobody but its own and those that opted in may serve. */
 bool lk_lane_asks_shadow(const struct lk_lane_ask *ask);
-/* The circuit breaker would hardly take another request; shadow: that of pressure-test traffic. */
-bool lk_lane_overloaded(const struct lk_cluster_view *cluster, uint8_t priority, bool shadow);
+/* The circuit breaker that the cluster has for who asks would hardly take another request, or connection. */
+bool lk_lane_overloaded(const struct lk_lane_ask *ask, const struct lk_cluster_view *cluster);
 
 struct lk_lane_choice {
     struct lk_cluster_view *cluster; /* the one asked, or with subset_clusters the lane's sibling */

@@ -55,6 +55,16 @@ static enum lk_lane_stat refusal_stat(const struct lk_lane_selector *selector, e
     }
 }
 
+/* Requests and connections by who serves them. */
+static enum lk_lane_stat served_stat(const struct lk_lane_ask *ask, const struct lk_lane *serving)
+{
+    if (serving == NULL || serving->kind == LK_LANE_BASE_KIND)
+        return ask->connection ? LK_LANE_STAT_CX_OUT_BASE : LK_LANE_STAT_RQ_OUT_BASE;
+    if (serving == ask->lane)
+        return ask->connection ? LK_LANE_STAT_CX_OUT_OWN : LK_LANE_STAT_RQ_OUT_OWN;
+    return ask->connection ? LK_LANE_STAT_CX_OUT_PARENT : LK_LANE_STAT_RQ_OUT_PARENT;
+}
+
 static void count_served(const struct lk_lane_selector *selector, const struct lk_lane_choice *choice)
 {
     const struct lk_lane *lane = selector->ask.lane;
@@ -63,12 +73,7 @@ static void count_served(const struct lk_lane_selector *selector, const struct l
         count(selector, choice->lane, LK_LANE_STAT_BASE_RESCUE);
     if (lane == NULL && !selector->ask.unknown)
         return;
-    if (choice->lane == lane && lane != NULL)
-        count(selector, lane, LK_LANE_STAT_RQ_OUT_OWN);
-    else if (choice->lane == NULL || choice->lane->kind == LK_LANE_BASE_KIND)
-        count(selector, lane, LK_LANE_STAT_RQ_OUT_BASE);
-    else
-        count(selector, lane, LK_LANE_STAT_RQ_OUT_PARENT);
+    count(selector, lane, served_stat(&selector->ask, choice->lane));
     count(selector, lane, fallback_stat(choice->reason));
 }
 
@@ -126,7 +131,7 @@ static void prepare(struct lk_lane_selector *selector, const struct lk_cluster_v
 
     ask->now_ms = lk_loop_now_ms(view->loop);
     ask->priority = route != NULL && route->action.high_priority;
-    ask->overloaded = lk_lane_overloaded(view, ask->priority, lk_lane_asks_shadow(ask));
+    ask->overloaded = lk_lane_overloaded(ask, view);
     ask->step_down = last;
 }
 

@@ -31,7 +31,7 @@ struct lk_lane_selector {
  * a refusal has LC, LS, LU, UO or UH. What is sent for a shadow lane is subject to limits of its own (shadow_budget.h).
  * Counted for the lane of the mark, once for each outcome: rq_out_*, fallback_*,
  * capped, strict, overloaded, shadow_refused, leak_blocked; base_rescue for the lane that serves. What base serves of
- * its own requests is not counted.
+ * its own requests is not counted. A connection (ask.connection) counts as cx_out_* in place of rq_out_*.
  */
 struct lk_lane_selector *lk_lane_selector_new(struct lk_arena *arena, struct lk_stream_info *info,
                                               const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes);

@@ -55,7 +55,7 @@ static void choose_steps(struct lk_lane_settings *settings)
 {
     bool pod = settings->role == LK_LANE_SIDECAR;
 
-    settings->inbound = !pod || settings->direction != LK_DIRECTION_OUTBOUND;
+    settings->inbound = !settings->config->connections && (!pod || settings->direction != LK_DIRECTION_OUTBOUND);
     settings->outbound = !pod || settings->direction != LK_DIRECTION_INBOUND;
 }
 

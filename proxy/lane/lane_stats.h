@@ -11,10 +11,13 @@
 
 /* X(enumerator, name, kind) */
 #define LK_LANE_STATS(X)                                                                                               \
-    X(RQ_IN, "rq_in", COUNTER)                     /* inbound requests with this mark */                               \
-    X(RQ_OUT_OWN, "rq_out_own", COUNTER)           /* outbound, by who served: the lane, */                            \
-    X(RQ_OUT_PARENT, "rq_out_parent", COUNTER)     /* a parent lane, */                                                \
-    X(RQ_OUT_BASE, "rq_out_base", COUNTER)         /* base */                                                          \
+    X(RQ_IN, "rq_in", COUNTER)                 /* inbound requests with this mark */                                   \
+    X(RQ_OUT_OWN, "rq_out_own", COUNTER)       /* outbound, by who served: the lane, */                                \
+    X(RQ_OUT_PARENT, "rq_out_parent", COUNTER) /* a parent lane, */                                                    \
+    X(RQ_OUT_BASE, "rq_out_base", COUNTER)     /* base */                                                              \
+    X(CX_OUT_OWN, "cx_out_own", COUNTER)       /* TCP connections, likewise */                                         \
+    X(CX_OUT_PARENT, "cx_out_parent", COUNTER)                                                                         \
+    X(CX_OUT_BASE, "cx_out_base", COUNTER)                                                                             \
     X(FALLBACK_ABSENT, "fallback_absent", COUNTER) /* steps down the chain, by reason */                               \
     X(FALLBACK_UNHEALTHY, "fallback_unhealthy", COUNTER)                                                               \
     X(FALLBACK_OVERLOAD, "fallback_overload", COUNTER)                                                                 \

@@ -72,6 +72,8 @@ struct lk_lane_stream *lk_lane_stream_new(struct lk_lane_worker *worker, struct 
 bool lk_lane_inbound(struct lk_lane_stream *stream, struct lk_headers *headers);
 /* cluster: the view of the cluster that the route chose; NULL: there is none, nothing will be sent. */
 bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers, struct lk_cluster_view *cluster);
+/* The same for a TCP connection of the pod, which belongs to the pod's own lane. */
+bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster);
 void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers);
 /* Once; the stream's info is final. */
 void lk_lane_stream_end(struct lk_lane_stream *stream);

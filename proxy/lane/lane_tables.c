@@ -100,7 +100,7 @@ static bool check(void *arg, const struct lk_lane_table *table, struct lk_errors
 {
     const struct lk_lane_tables *tables = arg;
 
-    return lk_carriers_check_table(&tables->carriers, table, errors);
+    return tables->unread || lk_carriers_check_table(&tables->carriers, table, errors);
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -141,6 +141,7 @@ static void *make(void *arg)
     size_t mark = lk_errors_push(making->errors, "carriers");
 
     tables->runtime = making->runtime;
+    tables->unread = making->config->connections;
     tables->source = lk_lane_source_new(&options);
     lk_arena_init(&tables->arena);
     (void)!lk_carriers_compile(&tables->carriers, &tables->arena, copy_carriers(&tables->arena, in), making->errors);
@@ -195,11 +196,11 @@ static void watch(struct lk_filter_context *context, struct lk_lane_tables *tabl
 static const char *key_of(struct lk_arena *arena, const struct lk_lane_filter_config *config)
 {
     const struct lk_lane_filter_carriers *carriers = &config->carriers;
-    struct lk_str key =
-        lk_arena_printf(arena, "lanekeeper.lane.tables|%.*s|%.*s|%.*s|%.*s|%.*s|%.*s|%.*s",
-                        LK_STR_ARG(config->table_path), LK_STR_ARG(config->table_directory),
-                        LK_STR_ARG(config->table_name), LK_STR_ARG(carriers->header), LK_STR_ARG(carriers->baggage_key),
-                        LK_STR_ARG(carriers->tracestate_key), LK_STR_ARG(carriers->sw8_correlation_key));
+    struct lk_str key = lk_arena_printf(
+        arena, "lanekeeper.lane.tables|%s|%.*s|%.*s|%.*s|%.*s|%.*s|%.*s|%.*s", config->connections ? "tcp" : "http",
+        LK_STR_ARG(config->table_path), LK_STR_ARG(config->table_directory), LK_STR_ARG(config->table_name),
+        LK_STR_ARG(carriers->header), LK_STR_ARG(carriers->baggage_key), LK_STR_ARG(carriers->tracestate_key),
+        LK_STR_ARG(carriers->sw8_correlation_key));
 
     for (size_t i = 0; i < carriers->alias_count; i++)
         key = lk_arena_printf(arena, "%.*s|%.*s", LK_STR_ARG(key), LK_STR_ARG(carriers->aliases[i]));

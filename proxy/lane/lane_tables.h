@@ -26,6 +26,7 @@ struct lk_lane_tables {
     struct lk_lane_source *source;
     struct lk_arena arena;
     struct lk_lane_carriers carriers; /* in the arena */
+    bool unread;                      /* nobody reads or writes marks (TCP): no header of a table is in the way */
     bool watching;                    /* a file */
 };
 

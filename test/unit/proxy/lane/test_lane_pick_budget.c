@@ -187,14 +187,16 @@ LK_TEST(lane_pick_budget, breaker_without_room_is_an_overload)
     init(&f);
     set_hosts(&f, "-");
     breaker = &f.up->cluster->breakers[0];
-    LK_CHECK(!lk_lane_overloaded(f.up->view, 0, false));
+    LK_CHECK(!lk_lane_overloaded(&f.ask, f.up->view));
     breaker->limit[LK_RESOURCE_REQUESTS] = 1;
     lk_breaker_take(breaker, LK_RESOURCE_REQUESTS);
-    LK_CHECK(lk_lane_overloaded(f.up->view, 0, false));
-    LK_CHECK(!lk_lane_overloaded(f.up->view, 1, false));
+    LK_CHECK(lk_lane_overloaded(&f.ask, f.up->view));
+    f.ask.priority = 1;
+    LK_CHECK(!lk_lane_overloaded(&f.ask, f.up->view));
+    f.ask.priority = 0;
     lk_breaker_give(breaker, LK_RESOURCE_REQUESTS);
     breaker->limit[LK_RESOURCE_PENDING] = 0; /* only idle connections serve: no overload of its own */
-    LK_CHECK(!lk_lane_overloaded(f.up->view, 0, false));
+    LK_CHECK(!lk_lane_overloaded(&f.ask, f.up->view));
     fini(&f);
 }
 
