@@ -147,11 +147,45 @@ static const struct lk_log_operator log_operators[] = {
     {NULL, NULL},
 };
 
+/* --- span tags ---------------------------------------------------------------------------------------------------- */
+
+/* A request that no lane had anything to do with says nothing of lanes. */
+static bool is_decided(const struct lk_log_event *event)
+{
+    const struct lk_lane_stream *lane = event->info->lane;
+
+    return lane != NULL && (lane->requested.len > 0 || lk_lane_stream_reason(lane) != LK_LANE_REASON_OK);
+}
+
+static struct lk_str tag_served(const struct lk_log_event *event, struct lk_str argument)
+{
+    return is_decided(event) ? log_served(event, argument) : lk_str(NULL, 0);
+}
+
+static struct lk_str tag_source(const struct lk_log_event *event, struct lk_str argument)
+{
+    return is_decided(event) ? log_source(event, argument) : lk_str(NULL, 0);
+}
+
+static struct lk_str tag_reason(const struct lk_log_event *event, struct lk_str argument)
+{
+    return is_decided(event) ? log_reason(event, argument) : lk_str(NULL, 0);
+}
+
+static const struct lk_log_operator span_tags[] = {
+    {"lane.requested", log_requested},
+    {"lane.served", tag_served},
+    {"lane.source", tag_source},
+    {"lane.reason", tag_reason},
+    {NULL, NULL},
+};
+
 const struct lk_http_filter lk_lane_filter = {
     .name = "lanekeeper.filters.http.lane",
     .type = "lanekeeper.lane.v1.LaneFilter",
     .decides_access = true,
     .log_operators = log_operators,
+    .span_tags = span_tags,
     .config_new = config_new,
     .worker_new = worker_new,
     .worker_free = worker_free,

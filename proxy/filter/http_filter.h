@@ -49,6 +49,7 @@ struct lk_http_filter {
     bool decides_access;                         /* who may pass: never skipped, even when is_optional */
     bool terminal;                               /* the router: last in the chain, and only there */
     const struct lk_log_operator *log_operators; /* ended by a NULL name; NULL: none */
+    const struct lk_log_operator *span_tags;     /* the same for the span of a request: tags under these names */
 
     /* NULL after appending to errors. any->value may be empty: all defaults. */
     const void *(*config_new)(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors);

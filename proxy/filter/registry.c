@@ -2,6 +2,7 @@
 #include "proxy/filter/registry.h"
 
 #include "proxy/filter/format_eval.h"
+#include "proxy/filter/tracing.h"
 
 static bool is(const char *own_name, const char *own_type, struct lk_str name, struct lk_str type)
 {
@@ -60,7 +61,10 @@ const struct lk_tracer *lk_registry_tracer(const struct lk_registry *registry, c
 
 void lk_registry_register_operators(const struct lk_registry *registry)
 {
-    for (const struct lk_http_filter *const *filter = registry->http_filters; *filter != NULL; filter++)
+    for (const struct lk_http_filter *const *filter = registry->http_filters; *filter != NULL; filter++) {
         for (const struct lk_log_operator *op = (*filter)->log_operators; op != NULL && op->name != NULL; op++)
             lk_format_register(op->name, op->value);
+        for (const struct lk_log_operator *op = (*filter)->span_tags; op != NULL && op->name != NULL; op++)
+            lk_trace_register_tag(op->name, op->value);
+    }
 }

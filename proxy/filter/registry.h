@@ -26,5 +26,6 @@ const struct lk_access_logger *lk_registry_access_logger(const struct lk_registr
                                                          struct lk_str type);
 const struct lk_tracer *lk_registry_tracer(const struct lk_registry *registry, const struct lk_str name,
                                            struct lk_str type);
-/* Makes the log operators of all filters known to lk_format_compile; once, before configuration is loaded. */
+/* Makes the log operators of all filters known to lk_format_compile and their span tags to tracing; once, before
+ * configuration is loaded. */
 void lk_registry_register_operators(const struct lk_registry *registry);

@@ -96,6 +96,29 @@ static void tag_outcome(struct tagging *t, unsigned status)
         tag(t, LK_STR("error"), LK_STR("true"));
 }
 
+/* --- those of filters --------------------------------------------------------------------------------------------- */
+
+#define REGISTERED_MAX 16
+
+static struct {
+    const char *name;
+    lk_format_extension_fn value;
+} registered[REGISTERED_MAX];
+static unsigned registered_count;
+
+void lk_trace_register_tag(const char *name, lk_format_extension_fn value)
+{
+    LK_ASSERT(registered_count < REGISTERED_MAX);
+    registered[registered_count].name = name;
+    registered[registered_count++].value = value;
+}
+
+static void tag_registered(struct tagging *t)
+{
+    for (unsigned i = 0; i < registered_count; i++)
+        tag_some(t, lk_str_from(registered[i].name), registered[i].value(&t->event, lk_str(NULL, 0)));
+}
+
 /* --- configured ones ---------------------------------------------------------------------------------------------- */
 
 static const struct lk_value *request_metadata(const struct tagging *t, const struct lk_trace_tag_config *config)
@@ -240,6 +263,7 @@ void lk_trace_request_tags(struct lk_http_stream *stream, struct lk_request_trac
     tag_number(&t, LK_STR("response_size"), stream->info.bytes_sent);
     tag_some(&t, LK_STR("upstream_address"), operator_value(&t, LK_FORMAT_UPSTREAM_REMOTE_ADDRESS));
     tag_outcome(&t, stream->info.response_code);
+    tag_registered(&t);
     tag_custom(&t, trace);
     if (trace->config->verbose)
         log_moments(&t);

@@ -6,6 +6,7 @@
 
 #include "proxy/config/tracing_config.h"
 #include "proxy/filter/access_logger.h"
+#include "proxy/filter/format_eval.h"
 #include "proxy/filter/tracer.h"
 #include "proxy/http/request_id.h"
 
@@ -65,6 +66,10 @@ void lk_trace_try_end(struct lk_http_stream *stream);
  * NULL. */
 void lk_trace_tags_prepare(const struct lk_trace_tags_config *tags);
 void lk_route_tracing_prepare(const struct lk_route_tracing *tracing);
+
+/* Once, before the first request, main thread: a tag that the span of each request gets where value() is not empty.
+ * name is static. */
+void lk_trace_register_tag(const char *name, lk_format_extension_fn value);
 
 /* trace_tags.c: the tags of both kinds of spans, from what is known of the stream at their end. */
 void lk_trace_tag_add(struct lk_trace_span *span, struct lk_arena *arena, struct lk_str name, struct lk_str value);

@@ -165,3 +165,51 @@ LK_TEST(lane_outbound, preflight_tells_who_carries)
     chain_harness_free(open);
     world_fini(&w);
 }
+
+/* --- span tags ---------------------------------------------------------------------------------------------------- */
+
+/* "lane.requested=gray ..." of those that the span gets. */
+static const char *tags_of(struct chain_harness *h)
+{
+    static char text[256];
+    const struct lk_log_event event = {.info = &h->stream.info, .arena = &h->stream.arena};
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (const struct lk_log_operator *tag = lk_lane_filter.span_tags; tag->name != NULL; tag++) {
+        struct lk_str value = tag->value(&event, lk_str(NULL, 0));
+
+        if (value.len > 0)
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s=%.*s ", tag->name, LK_STR_ARG(value));
+    }
+    return text;
+}
+
+LK_TEST(lane_span, tells_of_lanes_where_there_was_a_decision)
+{
+    struct world w;
+
+    world_init(&w, "");
+    begin(&w, w.in, "b");
+    chain_set(w.h, "x-lane", "gray");
+    chain_request(w.h, true);
+    LK_CHECK_STR(tags_of(w.h), "lane.requested=gray lane.served=base lane.source=explicit lane.reason=ok ");
+    chain_harness_free(w.h);
+    begin(&w, w.in, "b");
+    chain_set(w.h, "x-lane", "shadow-l");
+    chain_request(w.h, true);
+    LK_CHECK_STR(tags_of(w.h), "lane.requested=shadow-l lane.source=explicit lane.reason=shadow_refused ");
+    chain_harness_free(w.h);
+    begin(&w, w.in, "b");
+    chain_request(w.h, true);
+    LK_CHECK_STR(tags_of(w.h), "");
+    chain_harness_free(w.h);
+    begin(&w, w.out, "internet");
+    chain_set(w.h, "x-lane", "gray");
+    chain_request(w.h, true);
+    LK_CHECK_STR(tags_of(w.h), "lane.requested=gray lane.source=explicit lane.reason=stripped ");
+    w.h->stream.info.lane = NULL; /* no lane filter */
+    LK_CHECK_STR(tags_of(w.h), "");
+    chain_harness_free(w.h);
+    world_fini(&w);
+}

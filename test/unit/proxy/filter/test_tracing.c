@@ -428,3 +428,30 @@ LK_TEST(tracing, tags_are_bounded)
     LK_CHECK_EQ_UINT(ended.spans[0].tag_count, LK_TRACE_TAGS_MAX);
     finish(s);
 }
+
+static bool tag_is_wanted;
+
+static struct lk_str own_tag(const struct lk_log_event *event, struct lk_str argument)
+{
+    LK_CHECK_EQ_UINT(argument.len, 0);
+    return tag_is_wanted ? lk_headers_get(event->request, LK_HEADER_METHOD) : lk_str(NULL, 0);
+}
+
+LK_TEST(tracing, filters_may_register_tags_of_the_requests_span)
+{
+    lk_trace_register_tag("filter.method", own_tag);
+    for (unsigned wanted = 0; wanted < 2; wanted++) {
+        struct setup *s = begin("", LK_TRACE_W3C);
+        s->config.spawn_upstream_span = true;
+        tag_is_wanted = wanted;
+        lk_trace_request_begin(&s->stream, &s->config, NULL, true);
+        one_try(s, 1, 200);
+        s->stream.info.response_code = 200;
+        lk_trace_request_end(&s->stream);
+        LK_CHECK_EQ_UINT(ended.count, 2);
+        LK_CHECK_NULL(tag_of(&ended.spans[0], "filter.method").ptr); /* the try's */
+        LK_CHECK_LKSTR_EQ(tag_of(&ended.spans[1], "filter.method"), lk_str_from(wanted ? "GET" : ""));
+        LK_CHECK((tag_of(&ended.spans[1], "filter.method").ptr != NULL) == (wanted == 1));
+        finish(s);
+    }
+}
