@@ -11,65 +11,33 @@
 struct test {
     size_t in_count;
     char *const *in;
-    enum { NONE, EXACT, PREFIX, REGEX, PRESENT } kind;
+    enum { NONE, EXACT, PREFIX, REGEX, PRESENT } kind; /* of the oneof */
     const char *text;
     bool present;
     bool lower; /* the values looked at are in lower case */
 };
 
-static struct test test_of_value(const Lanekeeper__Lane__V1__Value *in)
-{
-    struct test test = {.in_count = in->n_in, .in = in->in};
+/* The oneofs of both messages hold the same in the same order; they differ in where their numbers begin. */
+#define VALUE(name) LANEKEEPER__LANE__V1__VALUE__TEST_##name
+#define NAMED(name) LANEKEEPER__LANE__V1__NAMED_VALUE__TEST_##name
+#define SAME_DISTANCE(name)                                                                                            \
+    (VALUE(name) - VALUE(EXACT) == name - EXACT && (int)NAMED(name) - (int)NAMED(EXACT) == name - EXACT)
+_Static_assert(SAME_DISTANCE(PREFIX) && SAME_DISTANCE(REGEX) && SAME_DISTANCE(PRESENT), "order of the fields");
 
-    switch (in->test_case) {
-    case LANEKEEPER__LANE__V1__VALUE__TEST_EXACT:
-        test.kind = EXACT;
-        test.text = in->exact;
-        break;
-    case LANEKEEPER__LANE__V1__VALUE__TEST_PREFIX:
-        test.kind = PREFIX;
-        test.text = in->prefix;
-        break;
-    case LANEKEEPER__LANE__V1__VALUE__TEST_REGEX:
-        test.kind = REGEX;
-        test.text = in->regex;
-        break;
-    case LANEKEEPER__LANE__V1__VALUE__TEST_PRESENT:
-        test.kind = PRESENT;
-        test.present = in->present;
-        break;
-    default:
-        break;
-    }
+/* number: of what the oneof holds, from EXACT on; below: nothing. */
+static struct test test_of(size_t in_count, char *const *in, int number, char *const *text,
+                           const protobuf_c_boolean *present)
+{
+    struct test test = {.in_count = in_count, .in = in, .kind = number < EXACT ? NONE : number};
+
+    if (test.kind == PRESENT)
+        test.present = *present;
+    else if (test.kind != NONE)
+        test.text = *text;
     return test;
 }
-
-static struct test test_of_named(const Lanekeeper__Lane__V1__NamedValue *in)
-{
-    struct test test = {.in_count = in->n_in, .in = in->in};
-
-    switch (in->test_case) {
-    case LANEKEEPER__LANE__V1__NAMED_VALUE__TEST_EXACT:
-        test.kind = EXACT;
-        test.text = in->exact;
-        break;
-    case LANEKEEPER__LANE__V1__NAMED_VALUE__TEST_PREFIX:
-        test.kind = PREFIX;
-        test.text = in->prefix;
-        break;
-    case LANEKEEPER__LANE__V1__NAMED_VALUE__TEST_REGEX:
-        test.kind = REGEX;
-        test.text = in->regex;
-        break;
-    case LANEKEEPER__LANE__V1__NAMED_VALUE__TEST_PRESENT:
-        test.kind = PRESENT;
-        test.present = in->present;
-        break;
-    default:
-        break;
-    }
-    return test;
-}
+#define TEST_OF(in_, case_)                                                                                            \
+    test_of((in_)->n_in, (in_)->in, (int)(in_)->test_case - (int)case_(EXACT) + EXACT, &(in_)->exact, &(in_)->present)
 
 static void free_set(void *arg)
 {
@@ -129,7 +97,7 @@ static const struct lk_entry_value *plain_value(struct lk_decoder *decoder, cons
     if (in == NULL)
         return NULL;
     struct lk_entry_value *out = lk_arena_zalloc(decoder->arena, sizeof(*out));
-    struct test test = test_of_value(in);
+    struct test test = TEST_OF(in, VALUE);
     size_t mark = lk_errors_push(decoder->errors, field);
 
     test.lower = lower;
@@ -164,7 +132,7 @@ static struct lk_entry_named_value *named_values(struct lk_decoder *decoder, con
 
     for (size_t i = 0; i < count; i++) {
         size_t mark = lk_errors_push_index(decoder->errors, field, i);
-        struct test test = test_of_named(in[i]);
+        struct test test = TEST_OF(in[i], NAMED);
 
         list[i].name = decode_name(decoder, "name", in[i]->name);
         list[i].header_id = -1;
