@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import peers  # noqa: E402
+import lane_mesh  # noqa: E402
 from backend import HttpBackend, TcpBackend  # noqa: E402
 from pods import Pod, PodProxy  # noqa: E402
 
@@ -171,3 +172,26 @@ def pair(request, proxy_kind, open_folder):
     )
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def ground(proxy_kind, open_folder, binary):
+    """The namespaces of the mesh with lanes."""
+    if proxy_kind == "envoy":
+        pytest.skip("lanes are our own")
+    ground = lane_mesh.Ground(open_folder, proxy_kind, binary)
+    yield ground
+    ground.close()
+
+
+@pytest.fixture(params=(1, 4))
+def concurrency(request):
+    return request.param
+
+
+@pytest.fixture
+def build(ground, concurrency):
+    """Starts a mesh for one test; every argument of lane_mesh.Mesh may be given."""
+    bench = lane_mesh.Bench(ground)
+    yield lambda *args, **options: lane_mesh.Mesh(bench, *args, **{"concurrency": concurrency, **options})
+    bench.stop()

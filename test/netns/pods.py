@@ -37,6 +37,7 @@ class Pod:
     """
 
     def __init__(self, number):
+        self.number = number
         self.v4, self.v6 = f"10.78.0.{number}", f"fd78::{number}"
         self.fd = self._create()
         self.path = f"/proc/{os.getpid()}/fd/{self.fd}"
@@ -139,25 +140,62 @@ class Pod:
         with self.entered():
             return Client((host, port), **options)
 
+    def count_packets(self):
+        """Starts to count what TCP packets come in from outside."""
+        self.run("iptables", "-A", "INPUT", "-i", "eth0", "-p", "tcp", "-j", "ACCEPT")
+
+    def packets(self):
+        """How many have come since."""
+        lines = self.run("iptables", "-nvxL", "INPUT").stdout.splitlines()
+        return int(lines[2].split()[0])
+
+
+class Street(Pod):
+    """A namespace that is a switch: any number of pods at it. Whoever is not in a pod stands here."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.run("ip", "link", "add", "street", "type", "bridge")
+        self.run("ip", "link", "set", "street", "up")
+        self.run("ip", "address", "add", f"{self.v4}/24", "dev", "street")
+
+    def visitor(self, number):
+        """One more address that connections may start from."""
+        address = f"10.78.0.{number}"
+        self.run("ip", "address", "add", f"{address}/24", "dev", "street")
+        return address
+
+    def plug(self, pod):
+        port = f"port{pod.number}"
+        self.run(
+            "ip", "link", "add", port, "master", "street", "type", "veth",
+            "peer", "name", "eth0", "netns", pod.path,
+        )  # fmt: skip
+        self.run("ip", "link", "set", port, "up")
+        pod.run("ip", "link", "set", "eth0", "up")
+        pod.run("ip", "address", "add", f"{pod.v4}/24", "dev", "eth0")
+        pod.run("ip", "route", "add", "default", "via", self.v4)
+
 
 class PodProxy(Proxy):
     """A proxy inside a pod, with the user, the group and only the capabilities that a sidecar
     has.
     """
 
-    def __init__(self, pod, *args, capabilities=(), chained=False, **options):
+    def __init__(self, pod, *args, capabilities=(), chained=False, user=PROXY_ID, **options):
         super().__init__(*args, **options)
         self.pod = pod
         self.chained = chained
         self.capabilities = capabilities
-        os.chown(self.folder, PROXY_ID, PROXY_ID)
+        self.user = user
+        os.chown(self.folder, user, user)
 
     def command(self):
         kept = ",".join(["-all", *(f"+{name}" for name in self.capabilities)])
         return [
             "setpriv",
-            f"--reuid={PROXY_ID}",
-            f"--regid={PROXY_ID}",
+            f"--reuid={self.user}",
+            f"--regid={self.user}",
             "--clear-groups",
             "--no-new-privs",
             f"--inh-caps={kept}",

@@ -88,8 +88,10 @@ def application(**fields):
     )
 
 
-def sidecar(listeners, *clusters):
-    return bootstrap(listeners, [passthrough(), application(), cluster("nowhere"), *clusters])
+def sidecar(listeners, *clusters, **fields):
+    """fields: of the clusters that every sidecar has."""
+    own = [passthrough(**fields), application(**fields), cluster("nowhere")]
+    return bootstrap(listeners, [*own, *clusters])
 
 
 __all__ = [

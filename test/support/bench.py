@@ -3,7 +3,7 @@
 import peers
 import pytest
 from backend import HttpBackend, TcpBackend
-from proxy import Proxy
+from proxy import Proxy, stop_all
 
 
 def binary_of(kind):
@@ -60,12 +60,7 @@ class Bench:
         self.stop()
 
     def stop(self):
-        problems = []
-        for proxy in self.proxies:
-            try:
-                proxy.stop()
-            except AssertionError as error:
-                problems.append(str(error))
+        problems = stop_all(self.proxies)
         for backend in self.backends:
             backend.stop()
             problems += [f"{backend.name} received bad bytes: {e}" for e in backend.errors]

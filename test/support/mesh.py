@@ -6,13 +6,13 @@ hands on of the headers it got is the test's choice: all, only a trace id, or no
 
 import contextlib
 import json
-import os
 import threading
 
 from backend import answer
 from client import fetch, wait_for
 from config import bootstrap, cluster, endpoint, file_log, hcm, listener, router_filter, vhost
 from config import parse_log, route, upstream_http
+from table_file import RenamedFile
 
 LANE_FILTER = "type.googleapis.com/lanekeeper.lane.v1.LaneFilter"
 LOG = {
@@ -51,17 +51,33 @@ class Pod:
         self.calls = 1
         self.external = False  # also call a host outside of the mesh
         self.gate = None  # called in the middle of a request
-        self.out = None
-        self.app = mesh.bench.http(self.name, default=self._serve)
+        self.started = False
         self.fields = fields
+        self.app = self.open_app()
+
+    def open_app(self):
+        return self.mesh.bench.http(self.name, default=self._serve)
+
+    @property
+    def address(self):
+        """Where other proxies reach it."""
+        return self.proxy.address("in")
+
+    def lane_fields(self, *trusted):
+        """Of the lane filter, the same in both directions; trusted: whose marks count."""
+        pod_lane = {"pod_lane": {"lane": self.lane}} if self.lane else {}
+        return {"table_source": {"path": str(self.table_path)},
+                "trust": {"plaintext_cidrs": list(trusted)},
+                "egress": {"mesh": {"external_clusters": ["internet"]}}, **pod_lane,
+                **self.mesh.fields, **self.fields}
+
+    @property
+    def table_path(self):
+        return self.mesh.table_path
 
     def start(self):
         mesh = self.mesh
-        pod_lane = {"pod_lane": {"lane": self.lane}} if self.lane else {}
-        fields = {"table_source": {"path": str(mesh.table_path)},
-                  "trust": {"plaintext_cidrs": ["127.0.0.0/8"]},
-                  "egress": {"mesh": {"external_clusters": ["internet"]}}, **pod_lane,
-                  **mesh.fields, **self.fields}
+        fields = self.lane_fields("127.0.0.0/8")
         self.proxy = mesh.start(
             [listener("in", hcm(route("/", "app"), filters=lane_filters(**fields),
                                 logs=[file_log(mesh.bench.log_file("in.log"), LOG_TEXT)]),
@@ -70,12 +86,16 @@ class Pod:
                                  logs=[file_log(mesh.bench.log_file("out.log"), LOG_TEXT)]),
                       traffic_direction="OUTBOUND")],
             [cluster("app", self.app.address)] + mesh.clusters())
-        self.out = self.proxy.address("out")
+        self.started = True
         return self
+
+    def send(self, host, pairs):
+        """One request of the application."""
+        return fetch(self.proxy.address("out"), headers=pairs, host=host)
 
     def _call(self, host, headers, kept):
         pairs = [(n, v) for n, v in headers if n.lower() in kept]
-        reply = fetch(self.out, headers=pairs, host=host)
+        reply = self.send(host, pairs)
         return json.loads(reply.text) if reply.status == 200 else {"status": reply.status}
 
     def _serve(self, _conn, request):
@@ -84,7 +104,7 @@ class Pod:
             self.gate(request)
         if self.external:
             seen["external"] = self._call("internet", request.headers, self.forwards)
-        if NEXT[self.service] and self.out:
+        if NEXT[self.service] and self.started:
             seen["next"] = [self._call(NEXT[self.service], request.headers, self.forwards)
                             for _ in range(self.calls)]
         return answer(json.dumps(seen))
@@ -105,31 +125,41 @@ def log(proxy, name, **wanted):
 
 
 class Mesh:
-    """pods: (service, lane), base first or not; fields: of every lane filter."""
+    """pods: (service, lane), base first or not; fields: of every lane filter; clusters: fields of a
+    service's cluster, by service.
+    """
+
+    pod_type = Pod
 
     def __init__(self, bench, table, pods, concurrency=1, gateway=None, forwards=LANE_NAMES,
-                 **fields):
+                 clusters=None, **fields):
         self.bench, self.fields, self.concurrency = bench, fields, concurrency
-        self.table_path = bench.folder / "lanes.yaml"
-        self.revision = 0
+        self.cluster_fields = clusters or {}
+        self.revision, self.table = 0, None
         self.proxies = []
         self.pods = []
-        self.outside = bench.http("internet")
+        self.prepare()
         if table is not None:
             self.push(table)
         for service in "cba":
-            made = [Pod(self, *(p if isinstance(p, tuple) else (p,)), forwards=forwards)
-                    if not isinstance(p, dict)
-                    else Pod(self, **{"forwards": forwards, **p})
-                    for p in pods if service_of(p) == service]
+            made = [self.pod_type(self, **{"forwards": forwards, **as_fields(p)})
+                    for p in pods if as_fields(p)["service"] == service]
             self.pods += [pod.start() for pod in made]
         self.gateway = self.start_gateway(**(gateway or {}))
 
-    def start_gateway(self, **fields):
-        lane = {"role": "ENTRY", "table_source": {"path": str(self.table_path)},
+    def prepare(self):
+        self.table_path = self.bench.folder / "lanes.yaml"
+        self.tables = [RenamedFile(self.table_path)]
+        self.outside = self.bench.http("internet")
+
+    def gateway_fields(self, table_path, **fields):
+        return {"role": "ENTRY", "table_source": {"path": str(table_path)},
                 "trust": {"allow": [{"secret_header": {"name": "x-let-me", "value": "in-please"},
                                      "lanes": ["*", "shadow-l1", "shadow-zz"], "shadow": True}]},
                 **self.fields, **fields}
+
+    def start_gateway(self, **fields):
+        lane = self.gateway_fields(self.table_path, **fields)
         return self.start(
             [listener("gw", hcm(route("/", "a"), filters=lane_filters(**lane),
                                 logs=[file_log(self.bench.log_file("gw.log"), LOG_TEXT)]))],
@@ -144,11 +174,12 @@ class Mesh:
         """Those of services that have pods by now."""
         made = [cluster("internet", self.outside.address)]
         for service in "abc":
-            members = [endpoint(pod.proxy.address("in"),
-                                metadata={"filter_metadata": {"envoy.lb": pod.metadata}}, **pod.endpoint)
+            members = [endpoint(pod.address, **pod.endpoint,
+                                metadata={"filter_metadata": {"envoy.lb": pod.metadata}})
                        for pod in self.pods if pod.service == service]
             if members:
-                made.append(cluster(service, *members, **IDLE))
+                more = self.cluster_fields.get(service, {})
+                made.append(cluster(service, *members, **{**IDLE, **more}))
         return made
 
     def vhosts(self):
@@ -161,9 +192,9 @@ class Mesh:
     def push(self, table, wait=True):
         """A new table, moved over the old one."""
         self.revision += 1
-        new = self.table_path.with_suffix(".new")
-        new.write_text(json.dumps({"revision": self.revision, **table}))
-        os.replace(new, self.table_path)
+        self.table = json.dumps({"revision": self.revision, **table})
+        for file in self.tables:
+            file.replace(self.table)
         for proxy in self.proxies if wait else []:
             wait_for(lambda p=proxy: p.stat("lane.table_info.revision") == self.revision,
                      "the table is in force")
@@ -203,8 +234,9 @@ class Mesh:
         return path_of(json.loads(reply.text))
 
 
-def service_of(pod):
-    return pod["service"] if isinstance(pod, dict) else pod[0] if isinstance(pod, tuple) else pod
+def as_fields(pod):
+    """From "a", ("a", "g") or {"service": "a", ...} to the last."""
+    return pod if isinstance(pod, dict) else dict(zip(("service", "lane"), [pod] if isinstance(pod, str) else pod))
 
 
 def path_of(seen):

@@ -4,6 +4,7 @@ A proxy that crashes, does not stop, prints a sanitizer report or keeps descript
 connections that are gone fails the test that started it.
 """
 
+import concurrent.futures
 import ctypes
 import http.client
 import json
@@ -244,6 +245,22 @@ class Proxy:
         except AssertionError:
             lines = "\n".join(self.log_lines(name)[-20:])
             raise AssertionError(f"no log entry with {wanted}; the log:\n{lines}") from None
+
+
+def stop_all(proxies):
+    """All at once, as each waits for connections to end; returns what was wrong with them."""
+
+    def stop(proxy):
+        try:
+            proxy.stop()
+        except AssertionError as error:
+            return str(error)
+        return None
+
+    if not proxies:
+        return []
+    with concurrent.futures.ThreadPoolExecutor(len(proxies)) as pool:
+        return [problem for problem in pool.map(stop, proxies) if problem]
 
 
 def _place(message):

@@ -1,0 +1,240 @@
+"""The mesh of lanes in network namespaces: a gateway, pods with the rules of docker/intercept and a
+sidecar each, a host outside of the mesh, and people in the street who call the gateway.
+
+The namespaces are made once; a test takes as many of them as it needs and starts proxies and
+applications in them. A pod calls a service by a virtual address: the sidecar decides where it goes.
+"""
+
+import pathlib
+import tempfile
+
+import mesh
+from backend import HttpBackend
+from client import Client, fetch
+from config import bootstrap, direct
+from load import Load
+from mesh import LOG_TEXT, lane_filters
+from pods import Pod as Namespace
+from pods import PodProxy, Street
+from proxy import stop_all
+from sidecar import cluster, file_log, hcm, listener, owner, route, sidecar, to, vhost
+from sidecar import virtual_inbound, virtual_outbound
+from table_file import MountedFile, RenamedFile
+
+PODS = 8
+PORT = 8080
+GATE_PORT = 8000
+SERVICES = {"a": "10.96.0.1", "b": "10.96.0.2", "c": "10.96.0.3", "internet": "10.96.0.9"}
+GATE = 100
+TRUSTED = ("10.78.0.0/26", f"10.78.0.{GATE}/32")  # pods and gateway, nobody of the street
+APPLICATION_ID = 1338
+
+
+class Ground:
+    """The namespaces: made once, used by one mesh after the other."""
+
+    def __init__(self, folder, kind, binary):
+        self.folder, self.kind, self.binary = folder, kind, binary
+        self.street = Street(200)
+        # By their address: one whom the gateway lets name lanes, and one whom it does not.
+        self.tester, self.stranger = self.street.visitor(201), self.street.visitor(202)
+        self.gate, self.outside = Namespace(GATE), Namespace(101)
+        self.pods = [Namespace(10 + i) for i in range(PODS)]
+        for place in (self.gate, self.outside, *self.pods):
+            self.street.plug(place)
+        for pod in self.pods:
+            pod.intercept("--ipv6", "off")
+            pod.count_packets()
+        self.outside.count_packets()
+
+    def close(self):
+        for place in (self.street, self.gate, self.outside, *self.pods):
+            place.close()
+
+
+class Bench:
+    """What a mesh starts: the backends and proxies of one test, in the namespaces of the ground."""
+
+    def __init__(self, ground):
+        self.ground = ground
+        self.folder = pathlib.Path(tempfile.mkdtemp(dir=ground.folder))
+        self.folder.chmod(0o755)
+        self.backends = []
+        self.proxies = []
+
+    def http(self, name, place, **options):
+        with place.entered():
+            return self.keep(HttpBackend(name, host="0.0.0.0", port=PORT, **options))
+
+    def keep(self, backend):
+        self.backends.append(backend)
+        return backend
+
+    def next_folder(self):
+        folder = self.folder / f"proxy{len(self.proxies)}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def log_file(self, name):
+        return self.next_folder() / name
+
+    def start(self, place, bootstrap, **options):
+        proxy = PodProxy(place, self.ground.kind, self.ground.binary, bootstrap, self.next_folder(),
+                         backends=self.backends, **options)  # fmt: skip
+        self.proxies.append(proxy)
+        return proxy.start()
+
+    def stop(self):
+        problems = stop_all(self.proxies)
+        for backend in self.backends:
+            backend.stop()
+            problems += [f"{backend.name} received bad bytes: {e}" for e in backend.errors]
+        assert not problems, "\n".join(problems)
+
+
+class FastApp:
+    """An application for much load: a proxy without lanes. It forwards every header to the next
+    service; each on the way adds a header x-path to the response: its name, the mark that it saw.
+    """
+
+    def __init__(self, pod):
+        following = mesh.NEXT[pod.service]
+        action = to("next", host_rewrite_literal=following) if following else direct(200, pod.name)
+        said = {"key": "x-path", "value": f"{pod.name} %REQ(X-LANE)%"}
+        adds = {"response_headers_to_add": [
+            {"header": said, "append_action": "APPEND_IF_EXISTS_OR_ADD"}]}  # fmt: skip
+        manager = hcm(route("/", action), route_fields=adds, stat_prefix="app")
+        clusters = [cluster("next", (SERVICES[following], PORT), **mesh.IDLE)] if following else []
+        made = bootstrap([listener("app", manager, at=("0.0.0.0", PORT))], clusters)
+        self.proxy = pod.mesh.bench.start(pod.place, made, user=APPLICATION_ID)
+
+    def count(self):
+        return self.proxy.stat("http.app.downstream_rq_total")
+
+
+class Pod(mesh.Pod):
+    """A pod of a service in a namespace of its own. fast: its application is a FastApp."""
+
+    def __init__(self, made_in, *args, fast=False, **options):
+        self.place, self.fast = made_in.take_place(), fast
+        super().__init__(made_in, *args, **options)
+        self.file = made_in.new_table(f"pod{self.place.number}")
+
+    def open_app(self):
+        if self.fast:
+            return FastApp(self)
+        return self.mesh.bench.http(self.name, self.place, default=self._serve)
+
+    def served(self):
+        """How many requests its application got."""
+        return self.app.count() if self.fast else len(self.app.requests)
+
+    @property
+    def address(self):
+        return self.mesh.name_of(self) or self.place.v4, PORT
+
+    @property
+    def table_path(self):
+        return self.file.path
+
+    def send(self, host, pairs):
+        """To the service's virtual address; the thread of an application is in its namespace."""
+        return fetch((SERVICES[host], PORT), headers=pairs, host=host)
+
+    def start(self):
+        bench, fields = self.mesh.bench, self.lane_fields(*TRUSTED)
+        inbound = hcm(route("/", "application"), filters=lane_filters(**fields), stat_prefix="in",
+                      logs=[file_log(bench.log_file("in.log"), LOG_TEXT)])  # fmt: skip
+        hosts = self.mesh.vhosts() + [vhost("any", ["*"], route("/", "passthrough"))]
+        outbound = hcm(vhosts=hosts, filters=lane_filters(**fields), stat_prefix="out",
+                       logs=[file_log(bench.log_file("out.log"), LOG_TEXT)])  # fmt: skip
+        self.proxy = self.mesh.start_in(
+            self.place,
+            sidecar(
+                [
+                    virtual_inbound(inbound),
+                    virtual_outbound(),
+                    owner("http", ("0.0.0.0", PORT), outbound, traffic_direction="OUTBOUND"),
+                ],
+                *self.mesh.clusters(),
+                **mesh.IDLE,
+            ),
+        )
+        self.started = True
+        return self
+
+
+class Mesh(mesh.Mesh):
+    """dns: clusters of type STRICT_DNS find a pod as <its name>.pod there."""
+
+    pod_type = Pod
+
+    def __init__(self, bench, *args, dns=None, **options):
+        self.ground, self.free = bench.ground, list(bench.ground.pods)
+        self.dns = dns
+        super().__init__(bench, *args, **options)
+
+    def prepare(self):
+        self.tables = []
+        self.outside = self.bench.http("internet", self.ground.outside)
+
+    def new_table(self, name):
+        """Every other file is replaced as a ConfigMap is."""
+        folder = self.bench.folder / "tables" / name
+        folder.mkdir(parents=True)
+        kind = MountedFile if len(self.tables) % 2 else RenamedFile
+        file = kind(folder / "lanes.yaml")
+        self.tables.append(file)
+        if self.table:
+            file.replace(self.table)
+        return file
+
+    def take_place(self):
+        return self.free.pop(0)
+
+    def name_of(self, pod):
+        kind = self.cluster_fields.get(pod.service, {}).get("type")
+        return f"{pod.name}.pod" if kind == "STRICT_DNS" else None
+
+    def start_in(self, place, bootstrap, **options):
+        proxy = self.bench.start(place, bootstrap, **{"concurrency": self.concurrency, **options})
+        self.proxies.append(proxy)
+        return proxy
+
+    def start_gateway(self, **fields):
+        trust = {"allow": [{"cidrs": [f"{self.ground.tester}/32"], "shadow": True,
+                            "lanes": ["*", "shadow-l1", "shadow-zz"]}]}  # fmt: skip
+        path = self.new_table("gateway").path
+        lane = self.gateway_fields(path, **{"trust": trust, **fields})
+        logs = [file_log(self.bench.log_file("gw.log"), LOG_TEXT)]
+        manager = hcm(route("/", "a"), filters=lane_filters(**lane), logs=logs)
+        gate = listener("gw", manager, at=("0.0.0.0", GATE_PORT))
+        return self.start_in(self.ground.gate, sidecar([gate], *self.clusters(), **mesh.IDLE))
+
+    def call(self, source=None):
+        """A connection from the street to the gateway."""
+        with self.ground.street.entered():
+            return Client((self.ground.gate.v4, GATE_PORT), source=(source or self.ground.stranger, 0))
+
+    def get(self, headers=(), lane=None, path="/"):
+        pairs = list(headers.items() if isinstance(headers, dict) else headers)
+        if lane:
+            pairs.append(("x-lane", lane))
+        with self.call(self.ground.tester if lane else None) as client:
+            return client.get(path, pairs)
+
+    def load(self, lane=None, headers=(), **options):
+        """Requests without end, for use with `with`."""
+        pairs = [*headers, *([("x-lane", lane)] if lane else [])]
+        source = self.ground.tester if lane else None
+        return Load(lambda: self.call(source), pairs, **options)
+
+
+def trail(reply):
+    """Where a reply of fast applications came through, from a on."""
+    return [value.split(" ")[0] for value in reversed(reply.all("x-path"))]
+
+
+def marks(reply):
+    """What each of them saw, "-" without a mark."""
+    return [value.split(" ")[1] for value in reversed(reply.all("x-path"))]
