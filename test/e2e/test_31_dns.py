@@ -5,29 +5,13 @@ import json
 import pytest
 from client import Client, wait_for
 from config import bootstrap, cluster, endpoint, hcm, listener, route, to
-from dns_server import DnsServer
-
-CARES = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+from dns_server import DnsServer, resolver
 
 
 @pytest.fixture
 def dns():
     with DnsServer() as server:
         yield server
-
-
-def resolver(dns):
-    host, port = dns.address
-    return {
-        "typed_dns_resolver_config": {
-            "name": "envoy.network.dns_resolver.cares",
-            "typed_config": {
-                "@type": CARES,
-                "resolvers": [{"socket_address": {"address": host, "port_value": port}}],
-                "dns_resolver_options": {"no_default_search_domain": True},
-            },
-        }
-    }
 
 
 def start(bench, dns, type, *endpoints, **fields):

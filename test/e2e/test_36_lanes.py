@@ -113,7 +113,7 @@ def test_shadow_traffic_reaches_only_what_opted_in(bench):
 
     opted = {"metadata": {"shadow_ok": True}, "pod_lane": {"shadow_ok": True}}
     mesh = Mesh(bench, SHADOW, [pod("a", **opted), "b", "c"])
-    mesh.pod("a-base").external = True
+    mesh.pod("a-base").external = "internet"
     seen = json.loads(mesh.get(lane="shadow-l1").text)
     assert path_of(seen) == ["a-base", 503]
     assert header(seen, "p-pradar-cluster-test") == ["1"]
@@ -190,7 +190,7 @@ def test_a_bad_table_leaves_the_last_good_one(bench, lane):
 def test_nothing_of_ours_leaves_the_mesh(bench):
     mesh = Mesh(bench, GRAY, PODS)
     pod = mesh.pod("a-g")
-    pod.external, pod.forwards = True, ("x-lane", "baggage", "traceparent", "x-version")
+    pod.external, pod.forwards = "internet", ("x-lane", "baggage", "traceparent", "x-version")
     seen = json.loads(mesh.get({"baggage": "k=v"}, lane="g").text)
     assert path_of(seen) == GRAY_PATH
     outside = dict(seen["external"]["headers"])

@@ -7,6 +7,7 @@ applications in them. A pod calls a service by a virtual address: the sidecar de
 
 import pathlib
 import tempfile
+import time
 
 import mesh
 from backend import HttpBackend
@@ -25,8 +26,7 @@ PODS = 8
 PORT = 8080
 GATE_PORT = 8000
 SERVICES = {"a": "10.96.0.1", "b": "10.96.0.2", "c": "10.96.0.3", "internet": "10.96.0.9"}
-GATE = 100
-TRUSTED = ("10.78.0.0/26", f"10.78.0.{GATE}/32")  # pods and gateway, nobody of the street
+TRUSTED = ("10.78.0.0/26", "10.78.0.100/32")  # pods and gateway, nobody of the street
 APPLICATION_ID = 1338
 
 
@@ -38,9 +38,9 @@ class Ground:
         self.street = Street(200)
         # By their address: one whom the gateway lets name lanes, and one whom it does not.
         self.tester, self.stranger = self.street.visitor(201), self.street.visitor(202)
-        self.gate, self.outside = Namespace(GATE), Namespace(101)
+        self.gate, self.gate_2, self.outside = Namespace(100), Namespace(102), Namespace(101)
         self.pods = [Namespace(10 + i) for i in range(PODS)]
-        for place in (self.gate, self.outside, *self.pods):
+        for place in (self.gate, self.gate_2, self.outside, *self.pods):
             self.street.plug(place)
         for pod in self.pods:
             pod.intercept("--ipv6", "off")
@@ -48,7 +48,7 @@ class Ground:
         self.outside.count_packets()
 
     def close(self):
-        for place in (self.street, self.gate, self.outside, *self.pods):
+        for place in (self.street, self.gate, self.gate_2, self.outside, *self.pods):
             place.close()
 
 
@@ -139,14 +139,15 @@ class Pod(mesh.Pod):
 
     def send(self, host, pairs):
         """To the service's virtual address; the thread of an application is in its namespace."""
-        return fetch((SERVICES[host], PORT), headers=pairs, host=host)
+        return fetch((SERVICES.get(host, host), PORT), headers=pairs, host=host)
 
     def start(self):
         bench, fields = self.mesh.bench, self.lane_fields(*TRUSTED)
-        inbound = hcm(route("/", "application"), filters=lane_filters(**fields), stat_prefix="in",
+        filters = self.mesh.filters(fields)
+        inbound = hcm(route("/", "application"), filters=filters, stat_prefix="in",
                       logs=[file_log(bench.log_file("in.log"), LOG_TEXT)])  # fmt: skip
         hosts = self.mesh.vhosts() + [vhost("any", ["*"], route("/", "passthrough"))]
-        outbound = hcm(vhosts=hosts, filters=lane_filters(**fields), stat_prefix="out",
+        outbound = hcm(vhosts=hosts, filters=filters, stat_prefix="out",
                        logs=[file_log(bench.log_file("out.log"), LOG_TEXT)])  # fmt: skip
         self.proxy = self.mesh.start_in(
             self.place,
@@ -163,20 +164,30 @@ class Pod(mesh.Pod):
         self.started = True
         return self
 
+    def stop(self):
+        """The pod is no more."""
+        self.mesh.proxies.remove(self.proxy)
+        self.proxy.stop()
+        self.app.stop()
+
+    def restart(self):
+        self.app = self.open_app()
+        self.start()
+
 
 class Mesh(mesh.Mesh):
-    """dns: clusters of type STRICT_DNS find a pod as <its name>.pod there."""
+    """A cluster of type STRICT_DNS knows its pods as <name of the pod>.pod."""
 
     pod_type = Pod
 
-    def __init__(self, bench, *args, dns=None, **options):
+    def __init__(self, bench, *args, **options):
         self.ground, self.free = bench.ground, list(bench.ground.pods)
-        self.dns = dns
         super().__init__(bench, *args, **options)
 
     def prepare(self):
         self.tables = []
         self.outside = self.bench.http("internet", self.ground.outside)
+        self.outside_address = (self.ground.outside.v4, PORT)
 
     def new_table(self, name):
         """Every other file is replaced as a ConfigMap is."""
@@ -201,20 +212,30 @@ class Mesh(mesh.Mesh):
         self.proxies.append(proxy)
         return proxy
 
-    def start_gateway(self, **fields):
+    def filters(self, fields):
+        """The HTTP filters of a manager, by the fields of the lane filter."""
+        return lane_filters(**fields)
+
+    def first_cluster(self):
+        """Where the gateway sends everything."""
+        return self.clusters()[1]["name"]
+
+    def start_gateway(self, place=None, **fields):
         trust = {"allow": [{"cidrs": [f"{self.ground.tester}/32"], "shadow": True,
                             "lanes": ["*", "shadow-l1", "shadow-zz"]}]}  # fmt: skip
-        path = self.new_table("gateway").path
-        lane = self.gateway_fields(path, **{"trust": trust, **fields})
+        place = place or self.ground.gate
+        path = self.new_table(f"gateway{place.number}").path
+        filters = self.filters(self.gateway_fields(path, **{"trust": trust, **fields}))
         logs = [file_log(self.bench.log_file("gw.log"), LOG_TEXT)]
-        manager = hcm(route("/", "a"), filters=lane_filters(**lane), logs=logs)
+        manager = hcm(route("/", self.first_cluster()), filters=filters, logs=logs)
         gate = listener("gw", manager, at=("0.0.0.0", GATE_PORT))
-        return self.start_in(self.ground.gate, sidecar([gate], *self.clusters(), **mesh.IDLE))
+        return self.start_in(place, sidecar([gate], *self.clusters(), **mesh.IDLE))
 
-    def call(self, source=None):
+    def call(self, source=None, gate=None):
         """A connection from the street to the gateway."""
+        where = ((gate or self.ground.gate).v4, GATE_PORT)
         with self.ground.street.entered():
-            return Client((self.ground.gate.v4, GATE_PORT), source=(source or self.ground.stranger, 0))
+            return Client(where, source=(source or self.ground.stranger, 0))
 
     def get(self, headers=(), lane=None, path="/"):
         pairs = list(headers.items() if isinstance(headers, dict) else headers)
@@ -223,11 +244,24 @@ class Mesh(mesh.Mesh):
         with self.call(self.ground.tester if lane else None) as client:
             return client.get(path, pairs)
 
+    def push_timed(self, table):
+        """When the push began and when the table was in force everywhere: within a second."""
+        begin = time.monotonic()
+        self.push(table)
+        end = time.monotonic()
+        assert end - begin < 1
+        return begin, end
+
     def load(self, lane=None, headers=(), **options):
         """Requests without end, for use with `with`."""
         pairs = [*headers, *([("x-lane", lane)] if lane else [])]
         source = self.ground.tester if lane else None
         return Load(lambda: self.call(source), pairs, **options)
+
+
+def fast(service, lane=None, **more):
+    """A pod for a mesh, with a FastApp."""
+    return {"service": service, "lane": lane, "fast": True, **more}
 
 
 def trail(reply):

@@ -8,17 +8,13 @@ import json
 
 import pytest
 from client import wait_for
-from lane_mesh import PORT, trail
+from lane_mesh import PORT, fast, trail
 from mesh import TRACE, header, log, path_of
 
 GRAY = {"lanes": [{"name": "g", "emit_headers": {"x-version": "gray"}}]}
 PODS = ["a", "b", "c", ("a", "g"), ("c", "g")]
 BASE = ["a-base", "b-base", "c-base"]
 GRAY_PATH = ["a-g", "b-base", "c-g"]
-
-
-def fast(service, lane=None, **more):
-    return {"service": service, "lane": lane, "fast": True, **more}
 
 
 def test_a_marked_request_keeps_its_lane_and_returns_to_it(build):

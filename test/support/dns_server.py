@@ -5,20 +5,21 @@ import struct
 import threading
 import time
 
+CARES = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 TYPES = {1: "A", 28: "AAAA"}
 
 
 class DnsServer:
     """records: name -> list of addresses (IPv4 or IPv6); an unknown name is NXDOMAIN."""
 
-    def __init__(self, ttl=1):
+    def __init__(self, ttl=1, host="127.0.0.1"):
         self.records = {}
         self.ttl = ttl
         self.queries = []
         self.delay = 0.0
         self.mute = False
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind((host, 0))
         self.address = self.sock.getsockname()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -64,6 +65,21 @@ class DnsServer:
                 data, number = socket.inet_aton(address), 1
             reply += struct.pack("!HHHIH", 0xC00C, number, 1, self.ttl, len(data)) + data
         return reply
+
+
+def resolver(dns):
+    """Fields of a cluster that asks this server."""
+    host, port = dns.address
+    return {
+        "typed_dns_resolver_config": {
+            "name": "envoy.network.dns_resolver.cares",
+            "typed_config": {
+                "@type": CARES,
+                "resolvers": [{"socket_address": {"address": host, "port_value": port}}],
+                "dns_resolver_options": {"no_default_search_domain": True},
+            },
+        }
+    }
 
 
 def parse_question(query):

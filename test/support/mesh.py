@@ -49,7 +49,7 @@ class Pod:
         self.metadata = {**({"lane": lane} if lane else {}), **(metadata or {})}
         self.endpoint = {"health_status": health} if health else {}
         self.calls = 1
-        self.external = False  # also call a host outside of the mesh
+        self.external = None  # name of a host outside of the mesh, called too
         self.gate = None  # called in the middle of a request
         self.started = False
         self.fields = fields
@@ -103,7 +103,7 @@ class Pod:
         if self.gate:
             self.gate(request)
         if self.external:
-            seen["external"] = self._call("internet", request.headers, self.forwards)
+            seen["external"] = self._call(self.external, request.headers, self.forwards)
         if NEXT[self.service] and self.started:
             seen["next"] = [self._call(NEXT[self.service], request.headers, self.forwards)
                             for _ in range(self.calls)]
@@ -151,6 +151,7 @@ class Mesh:
         self.table_path = self.bench.folder / "lanes.yaml"
         self.tables = [RenamedFile(self.table_path)]
         self.outside = self.bench.http("internet")
+        self.outside_address = self.outside.address
 
     def gateway_fields(self, table_path, **fields):
         return {"role": "ENTRY", "table_source": {"path": str(table_path)},
@@ -172,7 +173,7 @@ class Mesh:
 
     def clusters(self):
         """Those of services that have pods by now."""
-        made = [cluster("internet", self.outside.address)]
+        made = [cluster("internet", self.outside_address)]
         for service in "abc":
             members = [endpoint(pod.address, **pod.endpoint,
                                 metadata={"filter_metadata": {"envoy.lb": pod.metadata}})

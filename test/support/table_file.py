@@ -23,6 +23,7 @@ class MountedFile:
         self.path = pathlib.Path(path)
         self.folder = self.path.parent
         self.serial = 0
+        self.path.symlink_to(f"..data/{self.path.name}")
 
     def replace(self, text):
         old = self.folder / f"..{self.serial}"
@@ -32,8 +33,6 @@ class MountedFile:
         (new / self.path.name).write_text(text)
         link.symlink_to(new.name)
         os.replace(link, self.folder / "..data")
-        if not self.path.is_symlink():
-            self.path.symlink_to(f"..data/{self.path.name}")
-        elif old.exists():
+        if old.exists():
             (old / self.path.name).unlink()
             old.rmdir()
