@@ -4,6 +4,7 @@ sudo pytest test/netns                    drives lanekeeper ($LANEKEEPER, or the
 sudo pytest test/netns --proxy envoy      drives Envoy
 """
 
+import functools
 import os
 import pathlib
 import shutil
@@ -190,8 +191,25 @@ def concurrency(request):
 
 
 @pytest.fixture
-def build(ground, concurrency):
+def renew(ground, concurrency):
+    """Each call ends the mesh before and gives what starts another one."""
+    benches = []
+
+    def renew():
+        while benches:
+            benches.pop().stop()
+        benches.append(lane_mesh.Bench(ground))
+        return functools.partial(start, benches[0])
+
+    def start(bench, *args, kind=lane_mesh.Mesh, **options):
+        return kind(bench, *args, **{"concurrency": concurrency, **options})
+
+    yield renew
+    while benches:
+        benches.pop().stop()
+
+
+@pytest.fixture
+def build(renew):
     """Starts a mesh for one test; every argument of lane_mesh.Mesh may be given."""
-    bench = lane_mesh.Bench(ground)
-    yield lambda *args, **options: lane_mesh.Mesh(bench, *args, **{"concurrency": concurrency, **options})
-    bench.stop()
+    return renew()

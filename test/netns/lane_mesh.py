@@ -5,6 +5,7 @@ The namespaces are made once; a test takes as many of them as it needs and start
 applications in them. A pod calls a service by a virtual address: the sidecar decides where it goes.
 """
 
+import json
 import pathlib
 import tempfile
 import time
@@ -12,7 +13,7 @@ import time
 import mesh
 from backend import HttpBackend
 from client import Client, fetch
-from config import bootstrap, direct
+from config import bootstrap, direct, router_filter
 from load import Load
 from mesh import LOG_TEXT, lane_filters
 from pods import Pod as Namespace
@@ -98,7 +99,7 @@ class FastApp:
     """
 
     def __init__(self, pod):
-        following = mesh.NEXT[pod.service]
+        following = pod.next
         action = to("next", host_rewrite_literal=following) if following else direct(200, pod.name)
         said = {"key": "x-path", "value": f"{pod.name} %REQ(X-LANE)%"}
         adds = {"response_headers_to_add": [
@@ -124,6 +125,12 @@ class Pod(mesh.Pod):
         if self.fast:
             return FastApp(self)
         return self.mesh.bench.http(self.name, self.place, default=self._serve)
+
+    def _serve(self, conn, request):
+        """As a FastApp also says who it is in a header."""
+        mark = request.headers.all("x-lane")
+        head = f"\r\nx-path: {self.name} {mark[0] if mark else '-'}\r\n".encode()
+        return super()._serve(conn, request).replace(b"\r\n", head, 1)
 
     def served(self):
         """How many requests its application got."""
@@ -170,18 +177,27 @@ class Pod(mesh.Pod):
         self.proxy.stop()
         self.app.stop()
 
+    def kill(self):
+        """As when its machine is gone: under load, with requests in it."""
+        self.mesh.proxies.remove(self.proxy)
+        self.proxy.kill()
+        self.app.stop()
+
     def restart(self):
         self.app = self.open_app()
         self.start()
 
 
 class Mesh(mesh.Mesh):
-    """A cluster of type STRICT_DNS knows its pods as <name of the pod>.pod."""
+    """A cluster of type STRICT_DNS knows its pods as <name of the pod>.pod. wrap: what a file holds,
+    by the table; lane_filter: the filter, by its fields.
+    """
 
     pod_type = Pod
 
-    def __init__(self, bench, *args, **options):
+    def __init__(self, bench, *args, wrap=None, lane_filter=None, **options):
         self.ground, self.free = bench.ground, list(bench.ground.pods)
+        self.wrap, self.lane_filter = wrap, lane_filter
         super().__init__(bench, *args, **options)
 
     def prepare(self):
@@ -214,7 +230,12 @@ class Mesh(mesh.Mesh):
 
     def filters(self, fields):
         """The HTTP filters of a manager, by the fields of the lane filter."""
+        if self.lane_filter:
+            return [self.lane_filter(fields), *router_filter()]
         return lane_filters(**fields)
+
+    def write(self, table):
+        return super().write(self.wrap(table) if self.wrap else table)
 
     def first_cluster(self):
         """Where the gateway sends everything."""
@@ -244,6 +265,11 @@ class Mesh(mesh.Mesh):
         with self.call(self.ground.tester if lane else None) as client:
             return client.get(path, pairs)
 
+    def way(self, lane=None):
+        """As walk(), where the gateway may answer by itself."""
+        reply = self.get(lane=lane)
+        return mesh.path_of(json.loads(reply.text)) if reply.status == 200 else [reply.status]
+
     def push_timed(self, table):
         """When the push began and when the table was in force everywhere: within a second."""
         begin = time.monotonic()
@@ -259,6 +285,31 @@ class Mesh(mesh.Mesh):
         return Load(lambda: self.call(source), pairs, **options)
 
 
+class IstioMesh(Mesh):
+    """Lanes by sibling clusters, as istiod names subsets; no endpoint has a label."""
+
+    def __init__(self, bench, *args, **options):
+        super().__init__(bench, *args, membership={"subset_clusters": True}, **options)
+
+    @staticmethod
+    def named(service, subset=""):
+        return f"outbound|{PORT}|{subset}|{service}.shop.svc.cluster.local"
+
+    def clusters(self):
+        made = [cluster("internet", self.outside_address)]
+        places = sorted({(pod.service, pod.lane or "") for pod in self.pods})
+        for service, lane in places:
+            members = [p.address for p in self.pods if (p.service, p.lane or "") == (service, lane)]
+            made.append(cluster(self.named(service, lane), *members, **mesh.IDLE))
+        return made
+
+    def vhosts(self):
+        known = [c["name"] for c in self.clusters()]
+        return [vhost(host, [host], route("/", name))
+                for host, name in [("internet", "internet"), *((s, self.named(s)) for s in "abc")]
+                if name in known]  # fmt: skip
+
+
 def fast(service, lane=None, **more):
     """A pod for a mesh, with a FastApp."""
     return {"service": service, "lane": lane, "fast": True, **more}
@@ -266,9 +317,9 @@ def fast(service, lane=None, **more):
 
 def trail(reply):
     """Where a reply of fast applications came through, from a on."""
-    return [value.split(" ")[0] for value in reversed(reply.all("x-path"))]
+    return [value.split(" ")[0] for value in reversed(reply.headers.all("x-path"))]
 
 
 def marks(reply):
     """What each of them saw, "-" without a mark."""
-    return [value.split(" ")[1] for value in reversed(reply.all("x-path"))]
+    return [value.split(" ")[1] for value in reversed(reply.headers.all("x-path"))]

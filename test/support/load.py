@@ -14,9 +14,6 @@ class Reply:
     status: int
     headers: list
 
-    def all(self, name):
-        return [v for n, v in self.headers if n == name]
-
 
 class Load:
     """connect() gives a client; rate: requests per second over all connections, None for as many as
@@ -62,8 +59,7 @@ class Load:
         sent = time.monotonic()
         client.send(self.data)
         response = client.response()
-        headers = [(n.lower(), v) for n, v in response.headers]
-        self.replies.append(Reply(sent, time.monotonic(), response.status, headers))
+        self.replies.append(Reply(sent, time.monotonic(), response.status, response.headers))
 
     def wait_more(self, count, seconds=20):
         """So many more replies from now."""

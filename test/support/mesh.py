@@ -39,13 +39,16 @@ def lane_filters(**fields):
 
 
 class Pod:
-    """service: a, b or c; lane: its label, None for base; forwards: names of headers, in lower case."""
+    """service: a, b or c; lane: its label, None for base; forwards: names of headers, in lower case;
+    ends: whether it calls nobody.
+    """
 
     def __init__(self, mesh, service, lane=None, forwards=LANE_NAMES, metadata=None,
-                 health=None, **fields):
+                 health=None, ends=False, **fields):
         self.mesh, self.service, self.lane = mesh, service, lane
         self.name = f"{service}-{lane or 'base'}"
         self.forwards = forwards
+        self.next = None if ends else NEXT[service]
         self.metadata = {**({"lane": lane} if lane else {}), **(metadata or {})}
         self.endpoint = {"health_status": health} if health else {}
         self.calls = 1
@@ -104,8 +107,8 @@ class Pod:
             self.gate(request)
         if self.external:
             seen["external"] = self._call(self.external, request.headers, self.forwards)
-        if NEXT[self.service] and self.started:
-            seen["next"] = [self._call(NEXT[self.service], request.headers, self.forwards)
+        if self.next and self.started:
+            seen["next"] = [self._call(self.next, request.headers, self.forwards)
                             for _ in range(self.calls)]
         return answer(json.dumps(seen))
 
@@ -190,10 +193,14 @@ class Mesh:
     def pod(self, name):
         return next(pod for pod in self.pods if pod.name == name)
 
+    def write(self, table):
+        """What a file holds."""
+        return json.dumps(table)
+
     def push(self, table, wait=True):
         """A new table, moved over the old one."""
         self.revision += 1
-        self.table = json.dumps({"revision": self.revision, **table})
+        self.table = self.write({"revision": self.revision, **table})
         for file in self.tables:
             file.replace(self.table)
         for proxy in self.proxies if wait else []:
