@@ -191,8 +191,7 @@ static void stay(struct lk_lane_stream *stream, struct lk_headers *headers)
         lk_carriers_write(settings->carriers, attachment != NULL ? &attachment->emit_names : NULL, NULL,
                           stream->requested, NULL, 0, headers);
     lk_lane_ask_mark(&ask, stream->requested);
-    stream->selector =
-        lk_lane_selector_new(stream->arena, stream->info, &ask, attachment != NULL ? attachment->scopes : NULL);
+    stream->selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
 }
 
 bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers, struct lk_cluster_view *cluster)

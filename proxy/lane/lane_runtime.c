@@ -98,6 +98,7 @@ static void *make(void *arg)
     runtime->budgets = lk_budgets_new(threads);
     runtime->guards = lk_guards_new(threads);
     runtime->names = lk_lane_names_new(context->stats, making->options->stat_names);
+    runtime->unnamed = lk_lane_scopes_new(runtime->names, NULL, 0);
     runtime->ids = lk_lane_ids_new();
     runtime->loop = context->validate_only ? NULL : context->main_loop;
     start_timers(runtime);
@@ -114,6 +115,7 @@ static void drop(void *object)
     lk_association_free(runtime->association);
     lk_budgets_free(runtime->budgets);
     lk_guards_free(runtime->guards);
+    lk_lane_scopes_free(runtime->unnamed);
     lk_lane_names_free(runtime->names);
     lk_lane_ids_free(runtime->ids);
     lk_stats_scope_unref(runtime->scope);

@@ -60,6 +60,7 @@ struct lk_lane_runtime {
     struct lk_budgets *budgets;
     struct lk_guards *guards;
     struct lk_lane_names *names;
+    struct lk_lane_scopes *unnamed; /* where no table is in force: _other counts them all */
     struct lk_lane_ids *ids;
     struct lk_lane_in_flight in_flight;
     struct lk_loop *loop; /* main; NULL while validating: nothing is tended */

@@ -61,10 +61,14 @@ bool lk_lane_stream_trusts(struct lk_lane_stream *stream)
     return stream->trusted;
 }
 
+const struct lk_lane_scopes *lk_lane_stream_scopes(const struct lk_lane_stream *stream)
+{
+    return stream->attachment != NULL ? stream->attachment->scopes : stream->settings->runtime->unnamed;
+}
+
 void lk_lane_stream_count(const struct lk_lane_stream *stream, const struct lk_lane *lane, enum lk_lane_stat stat)
 {
-    if (stream->attachment != NULL)
-        lk_lane_count(stream->attachment->scopes, lane != NULL ? lane->index : UINT32_MAX, stat);
+    lk_lane_count(lk_lane_stream_scopes(stream), lane != NULL ? lane->index : UINT32_MAX, stat);
 }
 
 static bool refuse(struct lk_lane_stream *stream, enum lk_response_flag flag, enum lk_lane_reason reason,
@@ -260,9 +264,9 @@ static void measure(struct lk_lane_stream *stream, bool is_5xx, uint64_t latency
 {
     struct lk_stats_scope *scope;
 
-    if (stream->requested.len == 0 || stream->attachment == NULL)
+    if (stream->requested.len == 0)
         return;
-    scope = lk_lane_scope(stream->attachment->scopes, stream->lane != NULL ? stream->lane->index : UINT32_MAX);
+    scope = lk_lane_scope(lk_lane_stream_scopes(stream), stream->lane != NULL ? stream->lane->index : UINT32_MAX);
     lk_stats_record(scope, LK_LANE_STAT_LATENCY, latency_us / 1000);
     if (is_5xx)
         lk_stats_inc(scope, LK_LANE_STAT_STATUS_5XX);

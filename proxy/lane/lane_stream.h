@@ -87,6 +87,8 @@ enum lk_lane_reason lk_lane_stream_reason(const struct lk_lane_stream *stream);
 /* Whether the peer's marks count as they are; asked once. */
 bool lk_lane_stream_trusts(struct lk_lane_stream *stream);
 struct lk_trust_peer lk_lane_stream_peer(const struct lk_lane_stream *stream);
+/* Where its lanes are counted, by index in the table; without a table everything is _other. */
+const struct lk_lane_scopes *lk_lane_stream_scopes(const struct lk_lane_stream *stream);
 /* Counts for a lane of the table, _other for one that it does not have (NULL). */
 void lk_lane_stream_count(const struct lk_lane_stream *stream, const struct lk_lane *lane, enum lk_lane_stat stat);
 /* Always false. */

@@ -122,6 +122,27 @@ LK_TEST(lane_inbound, disabled_and_unknown_lanes_are_carried_on)
     world_fini(&w);
 }
 
+LK_TEST(lane_inbound, what_comes_before_any_table_is_counted)
+{
+    struct world w;
+    world_init(&w, "");
+    const void *bare = configure(&w.t, LK_DIRECTION_INBOUND, "{" TRUSTED "}");
+    struct chain_harness *h = begin(&w, bare, "b");
+    chain_set(h, "x-lane", "gray");
+    chain_request(h, true);
+    LK_CHECK_LKSTR(sent(h, "x-lane"), "gray");
+    LK_CHECK(h->stream.info.flags & LK_FLAG_BIT(LANE_UNKNOWN));
+    chain_harness_free(h);
+    LK_CHECK_EQ_UINT(counter(&w, "lane._other.unknown"), 1);
+    h = begin(&w, bare, "b");
+    chain_set(h, "x-lane", "shadow-l");
+    chain_request(h, true);
+    check_refused(h, LK_FLAG_LANE_SHADOW_REFUSED);
+    chain_harness_free(h);
+    LK_CHECK_EQ_UINT(counter(&w, "lane._other.shadow_refused"), 1);
+    world_fini(&w);
+}
+
 /* --- entry -------------------------------------------------------------------------------------------------------- */
 
 LK_TEST(lane_inbound, request_that_the_client_gave_up_is_no_failure)
