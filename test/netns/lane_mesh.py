@@ -13,7 +13,7 @@ import time
 import mesh
 from backend import HttpBackend
 from client import Client, fetch
-from config import bootstrap, direct, router_filter
+from config import bootstrap, direct, router_filter, upstream_http
 from load import Load
 from mesh import LOG_TEXT, lane_filters
 from pods import Pod as Namespace
@@ -105,9 +105,9 @@ class FastApp:
         adds = {"response_headers_to_add": [
             {"header": said, "append_action": "APPEND_IF_EXISTS_OR_ADD"}]}  # fmt: skip
         manager = hcm(route("/", action), route_fields=adds, stat_prefix="app")
-        clusters = [cluster("next", (SERVICES[following], PORT), **mesh.IDLE)] if following else []
+        clusters = [cluster("next", (SERVICES[following], PORT), **pod.mesh.idle)] if following else []
         made = bootstrap([listener("app", manager, at=("0.0.0.0", PORT))], clusters)
-        self.proxy = pod.mesh.bench.start(pod.place, made, user=APPLICATION_ID)
+        self.proxy = pod.mesh.bench.start(pod.place, made, user=APPLICATION_ID, chained=pod.mesh.chained)
 
     def count(self):
         return self.proxy.stat("http.app.downstream_rq_total")
@@ -165,7 +165,7 @@ class Pod(mesh.Pod):
                     owner("http", ("0.0.0.0", PORT), outbound, traffic_direction="OUTBOUND"),
                 ],
                 *self.mesh.clusters(),
-                **mesh.IDLE,
+                **self.mesh.idle,
             ),
         )
         self.started = True
@@ -190,15 +190,17 @@ class Pod(mesh.Pod):
 
 class Mesh(mesh.Mesh):
     """A cluster of type STRICT_DNS knows its pods as <name of the pod>.pod. wrap: what a file holds,
-    by the table; lane_filter: the filter, by its fields.
+    by the table; lane_filter: the filter, by its fields; kept: connections between proxies last for
+    good, those that the test leaves too.
     """
 
     pod_type = Pod
 
-    def __init__(self, bench, *args, wrap=None, lane_filter=None, **options):
+    def __init__(self, bench, *args, wrap=None, lane_filter=None, kept=False, **options):
         self.ground, self.free = bench.ground, list(bench.ground.pods)
         self.wrap, self.lane_filter = wrap, lane_filter
-        super().__init__(bench, *args, **options)
+        self.chained = kept
+        super().__init__(bench, *args, idle=upstream_http() if kept else mesh.IDLE, **options)
 
     def prepare(self):
         self.tables = []
@@ -223,8 +225,10 @@ class Mesh(mesh.Mesh):
         kind = self.cluster_fields.get(pod.service, {}).get("type")
         return f"{pod.name}.pod" if kind == "STRICT_DNS" else None
 
-    def start_in(self, place, bootstrap, **options):
-        proxy = self.bench.start(place, bootstrap, **{"concurrency": self.concurrency, **options})
+    def start_in(self, place, bootstrap):
+        proxy = self.bench.start(
+            place, bootstrap, concurrency=self.concurrency, chained=self.chained
+        )
         self.proxies.append(proxy)
         return proxy
 
@@ -250,7 +254,7 @@ class Mesh(mesh.Mesh):
         logs = [file_log(self.bench.log_file("gw.log"), LOG_TEXT)]
         manager = hcm(route("/", self.first_cluster()), filters=filters, logs=logs)
         gate = listener("gw", manager, at=("0.0.0.0", GATE_PORT))
-        return self.start_in(place, sidecar([gate], *self.clusters(), **mesh.IDLE))
+        return self.start_in(place, sidecar([gate], *self.clusters(), **self.idle))
 
     def call(self, source=None, gate=None):
         """A connection from the street to the gateway."""
@@ -300,7 +304,7 @@ class IstioMesh(Mesh):
         places = sorted({(pod.service, pod.lane or "") for pod in self.pods})
         for service, lane in places:
             members = [p.address for p in self.pods if (p.service, p.lane or "") == (service, lane)]
-            made.append(cluster(self.named(service, lane), *members, **mesh.IDLE))
+            made.append(cluster(self.named(service, lane), *members, **self.idle))
         return made
 
     def vhosts(self):

@@ -77,6 +77,7 @@ def test_what_falls_back_from_pods_that_fail_their_checks_is_capped(build, how):
     assert fell >= 0.1 * RATE * (end - begin)
     assert {result(r) for r in gray.since(begin)} == {(200, "c-base"), (503,)}
     assert [len(served(pod)) for pod in ill] == before
+    assert {r.text for r in gray.since(begin) if r.status == 503} == {""}  # nobody was connected to
     over = log(b.proxy, "out.log", requested="g", code="503")
     assert (over["flags"], over["reason"], over["served"]) == ("LC", "capped", "-")
     under = log(b.proxy, "out.log", requested="g", served="base")

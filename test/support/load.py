@@ -13,6 +13,7 @@ class Reply:
     done: float
     status: int
     headers: list
+    text: str
 
 
 class Load:
@@ -59,13 +60,17 @@ class Load:
         sent = time.monotonic()
         client.send(self.data)
         response = client.response()
-        self.replies.append(Reply(sent, time.monotonic(), response.status, response.headers))
+        end = time.monotonic()
+        self.replies.append(Reply(sent, end, response.status, response.headers, response.text))
 
     def wait_more(self, count, seconds=20):
         """So many more replies from now."""
         wanted = len(self.replies) + count
         wait_for(lambda: len(self.replies) >= wanted or self.errors, f"{count} more replies", seconds)
         assert not self.errors, self.errors
+
+    def per_second(self):
+        return len(self.replies) / (self.replies[-1].done - self.replies[0].sent)
 
     def since(self, moment):
         """Replies to requests that were sent after it."""

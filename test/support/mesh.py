@@ -135,7 +135,8 @@ class Mesh:
     pod_type = Pod
 
     def __init__(self, bench, table, pods, concurrency=1, gateway=None, forwards=LANE_NAMES,
-                 clusters=None, **fields):
+                 clusters=None, idle=IDLE, **fields):
+        self.idle = idle
         self.bench, self.fields, self.concurrency = bench, fields, concurrency
         self.cluster_fields = clusters or {}
         self.revision, self.table = 0, None
@@ -183,7 +184,7 @@ class Mesh:
                        for pod in self.pods if pod.service == service]
             if members:
                 more = self.cluster_fields.get(service, {})
-                made.append(cluster(service, *members, **{**IDLE, **more}))
+                made.append(cluster(service, *members, **{**self.idle, **more}))
         return made
 
     def vhosts(self):
