@@ -5,10 +5,11 @@ import json
 import threading
 
 import pytest
-from backend import HttpBackend
+from backend import HttpBackend, answer
 from bench import Bench, binary_of
-from client import Client
-from config import bootstrap, cluster, hcm, listener
+from client import Client, wait_for
+from config import bootstrap, cluster, endpoint, hcm, listener
+from health import check
 from rows_subsets import ASKS, ENDPOINTS, PANIC, POLICIES, asked, cluster_name, filters, members
 from rows_subsets import routes
 from subsets import panic
@@ -22,15 +23,17 @@ ROWS = [(policy, percent, row)
 class Player:
     """One proxy: what each row was answered, and by whom."""
 
-    def __init__(self, bench, addresses):
+    def __init__(self, bench, groups, policies=POLICIES, rows=ROWS, **fields):
         made = [
-            cluster(cluster_name(policy, percent), **fields, **panic(percent),
-                    load_assignment={"cluster_name": "x", "endpoints": members(addresses)})
-            for policy, fields in POLICIES.items() for percent in PANIC
+            cluster(cluster_name(policy, percent), **POLICIES[policy], **panic(percent), **fields,
+                    load_assignment={"cluster_name": "x", "endpoints": groups})
+            for policy in policies for percent in PANIC
         ]
-        manager = hcm(*routes(), filters=filters())
+        for one in made:  # Envoy's workers would hear of health up to a second later
+            one["common_lb_config"]["update_merge_window"] = "0s"
+        manager = hcm(*routes(policies), filters=filters())
         self.proxy = bench.start(bootstrap([listener("in", manager)], made))
-        self.seen = {row: set() for row in ROWS}
+        self.seen = {row: set() for row in rows}
 
     def play(self, rows, turns):
         with Client(self.proxy.address("in")) as client:
@@ -66,7 +69,7 @@ def both(proxy_kind, tmp_path_factory):
         }
         shared = benches[proxy_kind]
         addresses = {name: shared.keep(HttpBackend(name)).address for name in ENDPOINTS}
-        players = {kind: Player(bench, addresses) for kind, bench in benches.items()}
+        players = {kind: Player(bench, members(addresses)) for kind, bench in benches.items()}
         ours, theirs = players[proxy_kind], players["envoy"]
         play(players.values(), ROWS, TURNS)
         # Where chance has its part (priorities, degraded endpoints), more turns on both.
@@ -118,3 +121,86 @@ def test_subsets_are_counted_once_where_envoy_counts_them_for_each_thread(both):
     for policy in POLICIES:
         name = f"cluster.{cluster_name(policy, 0)}.lb_subsets_active"
         assert theirs.totals[name] == 2 * ours.totals[name]  # main and one worker
+
+
+# Endpoints that are checked for real: who fails, one state after the other.
+CHECKED = ("base-1", "base-2", "gray-1", "gray-2", "none-1")
+CHECKED_POLICIES = ("no", "any", "default", "list", "list-any", "list-default")
+CHECKED_ROWS = [(policy, percent, row) for policy in CHECKED_POLICIES for percent in PANIC
+                for row in ("nothing", "base", "gray", "blue", "list", "list-absent-first")
+                if row in asked(policy, 0)]
+STATES = {
+    "well": (),
+    "gray ill": ("gray-1", "gray-2"),
+    "one gray ill": ("gray-1",),
+    "one of each ill": ("gray-1", "base-1"),
+    "labelled ill": ("base-1", "base-2", "gray-1", "gray-2"),
+    "base ill": ("base-1", "base-2"),
+    "all ill": CHECKED,
+    "well again": (),
+}
+
+
+class Checked:
+    """Backends that pass or fail the health checks of both proxies, as wanted."""
+
+    def __init__(self, bench):
+        self.ill = ()
+        self.backends = {n: bench.keep(HttpBackend(n)).on("/healthz", self.answers(n)) for n in CHECKED}
+
+    def answers(self, name):
+        return lambda _conn, _request: answer("", status="503 Ill" if name in self.ill else "200 OK")
+
+    def groups(self):
+        made = []
+        for name, backend in self.backends.items():
+            metadata = ENDPOINTS[name][0]
+            made.append(endpoint(backend.address, **({"metadata": metadata} if metadata else {})))
+        return [{"lb_endpoints": made}]
+
+    def set(self, ill, players):
+        self.ill = ill
+        for player in players:
+            wait_for(lambda p=player: set(p.proxy.stats("membership_healthy").values())
+                     == {len(CHECKED) - len(ill)}, f"{ill} are seen to be ill")
+
+
+@pytest.fixture(scope="module")
+def checked(proxy_kind, tmp_path_factory):
+    """What every row saw in every state, on both proxies."""
+    binary_of("envoy")
+    quick = check(interval="0.3s", no_traffic_interval="0.3s", unhealthy_threshold=1, healthy_threshold=1)
+    with contextlib.ExitStack() as stack:
+        benches = [stack.enter_context(Bench(kind, tmp_path_factory.mktemp(f"checked-{kind}")))
+                   for kind in dict.fromkeys((proxy_kind, "envoy"))]
+        scene = Checked(benches[0])
+        players = [Player(bench, scene.groups(), CHECKED_POLICIES, CHECKED_ROWS, **quick)
+                   for bench in benches]
+        seen = {}
+        for state, ill in STATES.items():
+            scene.set(ill, players)
+            play(players, CHECKED_ROWS, len(CHECKED))
+            seen[state] = [player.seen for player in players]
+            for player in players:
+                player.seen = {row: set() for row in CHECKED_ROWS}
+        yield seen
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_endpoints_that_fail_their_checks_are_left_alike(checked, state):
+    ours, theirs = checked[state][0], checked[state][-1]
+    assert all(theirs.values())
+    different = {row: (sorted(ours[row]), sorted(theirs[row]))
+                 for row in CHECKED_ROWS if ours[row] != theirs[row]}
+    assert different == {}
+
+
+def test_checks_and_panic_threshold_decide_in_these_states(checked):
+    """That the states do make a difference: else the test above would prove nothing."""
+    ours = {state: seen[0] for state, seen in checked.items()}
+    assert ours["well"]["list", 0, "list"] == {"gray-1", "gray-2"}
+    assert ours["gray ill"]["list", 0, "list"] == {"base-1", "base-2"}
+    assert ours["gray ill"]["default", 50, "gray"] == {"gray-1", "gray-2"}  # panic
+    assert ours["one gray ill"]["default", 0, "gray"] == {"gray-2"}
+    assert len(ours["all ill"]["default", 0, "gray"]) == 1  # 503
+    assert ours["well again"] == ours["well"]
