@@ -271,12 +271,41 @@ static void assign_split(const struct view *view, const struct lk_entry_split *s
 static void enter(const struct lk_lane_table *table, const struct lk_entry_request *request,
                   struct lk_entry_result *out)
 {
-    if (!lk_lane_assignable(&table->lanes[out->intended], request->now_us))
+    const struct lk_lane *lane = &table->lanes[out->intended];
+
+    if (!lk_lane_assignable(lane, request->now_us))
         out->reason = LK_ENTRY_NOT_ACTIVE;
     else if (request->stopped != NULL && lk_lane_set_has(request->stopped, out->intended))
         out->reason = LK_ENTRY_GUARD_TRIPPED;
     else
         out->lane = out->intended;
+    out->refused = out->lane != out->intended && lane->kind == LK_LANE_SHADOW;
+}
+
+static void act(const struct view *view, const struct lk_lane_table *table, size_t index, uint64_t random,
+                struct lk_entry_result *out)
+{
+    const struct lk_entry_rule *rule = &table->rules[index];
+
+    out->rule = (int)index;
+    out->reason = LK_ENTRY_BY_RULE;
+    if (rule->is_split)
+        assign_split(view, &rule->split, random, out);
+    else
+        out->intended = rule->lane;
+    enter(table, view->request, out);
+}
+
+/* Everything is base's then, but what a rule calls a pressure test: it is refused. */
+static void act_when_off(const struct lk_lane_table *table, size_t index, struct lk_entry_result *out)
+{
+    const struct lk_entry_rule *rule = &table->rules[index];
+
+    if (rule->is_split || table->lanes[rule->lane].kind != LK_LANE_SHADOW)
+        return;
+    out->rule = (int)index;
+    out->intended = rule->lane;
+    out->refused = true;
 }
 
 static void start_view(struct view *view, const struct lk_entry_request *request)
@@ -293,14 +322,10 @@ static void start_view(struct view *view, const struct lk_entry_request *request
 struct lk_entry_result lk_entry_assign(const struct lk_lane_table *table, const struct lk_entry_request *request,
                                        uint64_t random, struct lk_entry_recorder *recorder)
 {
-    struct lk_entry_result out = {.reason = LK_ENTRY_NO_RULE, .rule = -1};
+    struct lk_entry_result out = {.reason = table->enabled ? LK_ENTRY_NO_RULE : LK_ENTRY_TABLE_OFF, .rule = -1};
     struct view view;
 
     LK_ASSERT(table->rules_prepared);
-    if (!table->enabled) {
-        out.reason = LK_ENTRY_TABLE_OFF;
-        return out;
-    }
     if (table->rule_count > 0)
         start_view(&view, request);
     for (size_t i = 0; i < table->rule_count; i++) {
@@ -312,13 +337,10 @@ struct lk_entry_result lk_entry_assign(const struct lk_lane_table *table, const 
             recorder->on_rule(recorder, i, verdict, detail);
         if (verdict != LK_ENTRY_TAKEN)
             continue;
-        out.rule = (int)i;
-        out.reason = LK_ENTRY_BY_RULE;
-        if (rule->is_split)
-            assign_split(&view, &rule->split, random, &out);
+        if (table->enabled)
+            act(&view, table, i, random, &out);
         else
-            out.intended = rule->lane;
-        enter(table, request, &out);
+            act_when_off(table, i, &out);
         break;
     }
     return out;

@@ -51,7 +51,8 @@ struct lk_entry_result {
     uint16_t lane;     /* index in the table; LK_LANE_INDEX_BASE: base */
     uint16_t intended; /* the lane but for NOT_ACTIVE and GUARD_TRIPPED */
     enum lk_entry_reason reason;
-    int rule; /* index, -1: none */
+    bool refused; /* intended is a shadow lane that cannot be entered now: pressure tests never become base's instead */
+    int rule;     /* index, -1: none */
     bool has_bucket;
     uint16_t bucket;
     const struct lk_entry_split *set_cookie; /* the response is to set this split's cookie; NULL: none */
@@ -75,8 +76,9 @@ struct lk_entry_recorder {
     void (*on_rule)(struct lk_entry_recorder *recorder, size_t rule, enum lk_entry_verdict verdict, size_t detail);
 };
 
-/* recorder is NULL when forwarding. The first rule that holds decides, also when it decides for base. random is the
- * request's own: on_missing_key draws from it. */
+/* recorder is NULL when forwarding. The first rule that holds decides, also when it decides for base. Rules are asked
+ * of a table that is off too, for the sake of shadow lanes. random is the request's own: on_missing_key draws from
+ * it. */
 struct lk_entry_result lk_entry_assign(const struct lk_lane_table *table, const struct lk_entry_request *request,
                                        uint64_t random, struct lk_entry_recorder *recorder);
 

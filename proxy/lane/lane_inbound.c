@@ -83,6 +83,12 @@ static bool enter(struct lk_lane_stream *stream, struct lk_headers *headers)
     }
     stream->entry = lk_entry_assign(stream->table, &request, lk_rand_u64(), NULL);
     stream->entered = true;
+    if (stream->entry.refused) {
+        stream->lane = &stream->table->lanes[stream->entry.intended];
+        stream->requested = stream->lane->name; /* for logs */
+        stream->origin = LK_LANE_ORIGIN_ENTRY;
+        return lk_lane_stream_refuse_shadow(stream, LK_LANE_STAT_SHADOW_REFUSED);
+    }
     if (stream->entry.lane == LK_LANE_INDEX_BASE)
         return true;
     return lk_lane_stream_request(stream, stream->table->lanes[stream->entry.lane].name, LK_LANE_ORIGIN_ENTRY);

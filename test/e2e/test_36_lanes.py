@@ -167,6 +167,24 @@ def test_the_switch_stops_lanes_at_once_and_shadow_stays_refused(bench, concurre
     assert mesh.get(lane="shadow-l1").status == 200
 
 
+@pytest.mark.parametrize("closed", [{"enabled": False}, {"state": "DRAINING"},
+                                    {"state": "DISABLED"}, {"expires": "2001-01-01T00:00:00Z"}])
+def test_a_pressure_test_that_no_lane_takes_any_more_is_refused_at_the_entry(bench, closed):
+    rule = {"match": {"secret_header": {"name": "x-load", "value": "not-for-all"}},
+            "lane": "shadow-l1"}
+    mesh = Mesh(bench, {**SHADOW, "entry": [rule]}, ["a", ("a", "shadow-l1")])
+    assert mesh.walk({"x-load": "not-for-all"})[0] == "a-shadow-l1"
+    lane = {**SHADOW["lanes"][1], **{k: v for k, v in closed.items() if k != "enabled"}}
+    mesh.push({"lanes": [lane], "entry": [rule], "enabled": closed.get("enabled", True)})
+    assert mesh.get({"x-load": "not-for-all"}).status == 503
+    refused = log(mesh.gateway, "gw.log", code="503")
+    assert (refused["flags"], refused["requested"], refused["source"]) \
+        == ("LS", "shadow-l1", "entry")
+    assert mesh.gateway.stat("lane.shadow-l1.shadow_refused") == 1
+    assert mesh.walk()[0] == "a-base"
+    assert len(mesh.pod("a-base").app.take()) == 1
+
+
 def test_marks_that_come_before_their_table_are_carried(bench):
     mesh = Mesh(bench, None, PODS)
     seen = json.loads(mesh.get(lane="g").text)

@@ -249,6 +249,42 @@ LK_TEST(entry, only_active_lanes_are_entered)
     fini(&f);
 }
 
+static void check_refused(struct fixture *f, enum lk_entry_reason reason)
+{
+    struct lk_entry_result result = assign(f);
+
+    LK_CHECK_EQ_INT(result.lane, BASE);
+    LK_CHECK_EQ_INT(result.intended, H);
+    LK_CHECK_EQ_INT(result.reason, reason);
+    LK_CHECK(result.refused);
+}
+
+LK_TEST(entry, a_shadow_lane_that_cannot_be_entered_is_no_way_to_base)
+{
+    struct fixture f;
+
+    init(&f, 2)[0].lane = H;
+    f.table->rules[1].lane = G;
+    f.lanes[H].kind = LK_LANE_SHADOW;
+    LK_CHECK_EQ_INT(assign(&f).lane, H);
+    LK_CHECK(!assign(&f).refused);
+    f.lanes[H].state = LK_LANE_DRAINING;
+    check_refused(&f, LK_ENTRY_NOT_ACTIVE);
+    f.lanes[H].state = LK_LANE_DISABLED;
+    check_refused(&f, LK_ENTRY_NOT_ACTIVE);
+    f.lanes[H].state = LK_LANE_ACTIVE;
+    f.lanes[H].expires_us = NOW;
+    check_refused(&f, LK_ENTRY_NOT_ACTIVE);
+    f.lanes[H].expires_us = 0;
+    f.table->enabled = false;
+    check_refused(&f, LK_ENTRY_TABLE_OFF);
+    f.table->rules[0].lane = G; /* the first rule that holds still decides */
+    f.table->rules[1].lane = H;
+    LK_CHECK(!assign(&f).refused);
+    LK_CHECK_EQ_INT(assign(&f).rule, -1);
+    fini(&f);
+}
+
 LK_TEST(entry, lane_sets_hold_every_index)
 {
     struct lk_lane_set set = {{0}};
