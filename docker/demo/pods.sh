@@ -1,20 +1,20 @@
 # shellcheck shell=bash
-# Three network namespaces that stand for pods, joined by a bridge in a fourth: nothing of the
-# host's network is touched. Sourced by demo.sh. What was made is written down in $state, and only
-# that is ever removed.
+# Network namespaces that stand for pods, joined by a bridge in one more: nothing of the host's
+# network is touched. Sourced by demo.sh; $prefix, $state and $pods are set by what it shows. What
+# was made is written down in $state, and only that is ever removed.
 
-prefix=lk-demo
-pods=(frontend orders stock)
-state=/var/lib/lanekeeper-demo    # /run and /tmp are often mounted without the right to execute
+first_number=11                   # of the pods' addresses
 service_uid=65534                 # the services run as nobody
 proxy_uid=1337
 no_rights=(--clear-groups --bounding-set=-all --no-new-privs)
+later_pods=()                     # that are started when the others run already
+other_names=()                    # what the pods find in /etc/hosts beside each other, "ADDRESS NAME"
 
 address4() { echo "10.77.0.$(pod_number "$1")"; }
 address6() { echo "fd77::$(pod_number "$1")"; }
 pod_number() {
     local i
-    for i in "${!pods[@]}"; do [ "${pods[i]}" != "$1" ] || echo $((i + 11)); done
+    for i in "${!pods[@]}"; do [ "${pods[i]}" != "$1" ] || echo $((i + first_number)); done
 }
 
 in_pod() { # POD COMMAND...: in its namespace, without the environment of who started the demo
@@ -47,10 +47,11 @@ make_namespace() { # NAME
 }
 
 make_pod() { # POD
-    local ns=$prefix-$1
+    local ns=$prefix-$1 port
+    port=pod-$(pod_number "$1")
     make_namespace "$ns"
-    ip -n $prefix-net link add "to-$1" type veth peer name eth0 netns "$ns"
-    ip -n $prefix-net link set "to-$1" master br0 up
+    ip -n "$prefix-net" link add "$port" type veth peer name eth0 netns "$ns"
+    ip -n "$prefix-net" link set "$port" master br0 up
     ip -n "$ns" link set eth0 up
     ip -n "$ns" address add "$(address4 "$1")/24" dev eth0
     ip -n "$ns" address add "$(address6 "$1")/64" dev eth0 nodad
@@ -58,7 +59,7 @@ make_pod() { # POD
     install -d -o $proxy_uid -g $proxy_uid "$state/$1"
 }
 
-write_hosts() { # NAMESPACE: ip netns exec shows this file to the pod as /etc/hosts
+write_hosts() { # NAMESPACE: ip netns exec shows these files to the pod in /etc
     local pod
     mkdir -p /etc/netns
     mkdir "/etc/netns/$1" # not -p: one that is there already is not ours
@@ -66,18 +67,19 @@ write_hosts() { # NAMESPACE: ip netns exec shows this file to the pod as /etc/ho
     {
         echo "127.0.0.1 localhost"
         echo "::1 localhost"
-        for pod in "${pods[@]}"; do
-            echo "$(address4 "$pod") $pod"
-            echo "$(address6 "$pod") $pod"
-        done
+        for pod in "${pods[@]}"; do pod_names "$pod"; done
+        printf '%s\n' "${other_names[@]}"
     } >"/etc/netns/$1/hosts"
+    echo "nameserver 127.0.0.1" >"/etc/netns/$1/resolv.conf" # where nobody listens
 }
+
+pod_names() { printf '%s\n' "$(address4 "$1") $1" "$(address6 "$1") $1"; }
 
 make_pods() {
     local pod
-    make_namespace $prefix-net
-    ip -n $prefix-net link add br0 type bridge
-    ip -n $prefix-net link set br0 up
+    make_namespace "$prefix-net"
+    ip -n "$prefix-net" link add br0 type bridge
+    ip -n "$prefix-net" link set br0 up
     for pod in "${pods[@]}"; do make_pod "$pod"; done
 }
 
@@ -113,13 +115,15 @@ start_service() { # POD [OPTION...]
     echo $! >"$state/$pod/service.pid"
 }
 
-start_sidecar() { # POD
-    local pod=$1
+start_sidecar() { # POD [VARIABLE=VALUE...]: with the configuration of all pods, or the pod's own
+    local pod=$1 config=$state/sidecar.yaml
+    shift
+    [ ! -e "$state/$pod/sidecar.yaml" ] || config=$state/$pod/sidecar.yaml
     (
         cd "$state/$pod" || exit
-        exec ip netns exec "$prefix-$pod" env -i PATH="$PATH" \
+        exec ip netns exec "$prefix-$pod" env -i PATH="$PATH" "$@" \
             setsid setpriv --reuid $proxy_uid --regid $proxy_uid "${no_rights[@]}" \
-            "$state/lanekeeper" -c "$state/sidecar.yaml" \
+            "$state/lanekeeper" -c "$config" \
             --service-cluster "$pod" --service-node "$pod" --concurrency 1 \
             --drain-time-s 1 --file-flush-interval-msec 100 --disable-hot-restart
     ) </dev/null >>"$state/$pod/sidecar.log" 2>&1 &

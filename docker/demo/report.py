@@ -9,6 +9,7 @@ agree with the logs.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -112,12 +113,17 @@ def check_answer(answer, broken):
     return answer["request_id"]
 
 
+def style(code, text):
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return f"\033[{code}m{text}\033[0m" if coloured else text
+
+
 def dim(text):
-    return f"\033[2m{text}\033[0m" if sys.stdout.isatty() else text
+    return style(2, text)
 
 
 def bold(text):
-    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() else text
+    return style(1, text)
 
 
 def print_table(head, rows):

@@ -1,14 +1,17 @@
 """A small HTTP service of the demo. It answers with JSON and, if told so, calls the next service
 by name and port first.
 
-It knows nothing of a proxy: it binds its port on every address, calls a plain URL, and passes
-x-request-id on, as any service that takes part in tracing does.
+It knows nothing of a proxy: it binds its port on every address, calls a plain URL, and passes one
+header on (x-request-id, unless told otherwise), as any service that takes part in tracing does.
+`GET /-/served` tells how many requests it has answered; `POST /-/break?every=2` lets every second one
+fail from then on, `every=0` none.
 """
 
 import argparse
 import http.client
 import json
 import socket
+import threading
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -27,8 +30,33 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one segment
     name = ""
     calls = None
+    forwards = "x-request-id"
+    lock = threading.Lock()
+    served = 0
+    broken_every = 0
 
     def do_GET(self):
+        if self.path == "/-/served":
+            self.reply(200, {"service": self.name, "served": self.served})
+        elif self.is_to_fail():
+            self.reply(500, {"service": self.name, "error": "broken"})
+        else:
+            self.serve()
+
+    def do_POST(self):
+        url = urllib.parse.urlsplit(self.path)
+        if url.path != "/-/break":
+            self.reply(404, {"service": self.name, "error": "no such page"})
+            return
+        Handler.broken_every = int(urllib.parse.parse_qs(url.query)["every"][0])
+        self.reply(200, {"service": self.name, "broken_every": self.broken_every})
+
+    def is_to_fail(self):
+        with self.lock:
+            Handler.served += 1
+            return self.broken_every > 0 and self.served % self.broken_every == 0
+
+    def serve(self):
         answer = {
             "service": self.name,
             "path": self.path,
@@ -56,8 +84,11 @@ class Handler(BaseHTTPRequestHandler):
         return 200, json.loads(body)
 
     def trace_headers(self):
-        value = self.headers.get("x-request-id")
-        return {"x-request-id": value} if value else {}
+        value = self.headers.get(self.forwards)
+        return {self.forwards: value} if value else {}
+
+    def log_message(self, *_):  # the access logs of the sidecars tell it
+        pass
 
     def reply(self, code, answer):
         body = (json.dumps(answer) + "\n").encode()
@@ -74,8 +105,10 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--calls", help="URL of the service to ask before answering")
+    parser.add_argument("--forwards", default=Handler.forwards, help="header to pass on")
     options = parser.parse_args()
     Handler.name, Handler.calls = options.name, options.calls
+    Handler.forwards = options.forwards
     Server(("::", options.port), Handler).serve_forever()
 
 
