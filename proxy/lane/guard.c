@@ -264,16 +264,26 @@ const struct lk_guard_verdict *lk_guard_verdict(const struct lk_guard *guard)
     return &guard->verdict;
 }
 
+/* A limit that is off is not shown as one of zero. */
+static const char *limit_text(const char *sign, double limit, const char *unit, char out[static 32])
+{
+    if (limit <= 0)
+        return "no limit";
+    snprintf(out, 32, "limit %s%.1f%s", sign, limit, unit);
+    return out;
+}
+
 size_t lk_guard_verdict_text(const struct lk_guard_verdict *verdict, char out[LK_GUARD_TEXT_MAX])
 {
+    const struct lk_guard_config *config = &verdict->config;
     const struct lk_guard_figures *lane = &verdict->sides[LK_GUARD_LANE];
     const struct lk_guard_figures *base = &verdict->sides[LK_GUARD_BASE];
+    char delta[32], ratio[32];
     int length = snprintf(
-        out, LK_GUARD_TEXT_MAX,
-        "5xx %.1f%% of %u (base %.1f%% of %u, limit +%.1f%%), p99 %.1f ms (base %.1f ms, limit x%.1f) in %.1f s",
+        out, LK_GUARD_TEXT_MAX, "5xx %.1f%% of %u (base %.1f%% of %u, %s), p99 %.1f ms (base %.1f ms, %s) in %.1f s",
         100 * share_5xx(lane), lane->requests, 100 * share_5xx(base), base->requests,
-        100 * verdict->config.max_5xx_delta, (double)lane->p99_us / 1000, (double)base->p99_us / 1000,
-        verdict->config.max_p99_ratio, verdict->seen_ms / 1000.0);
+        limit_text("+", 100 * config->max_5xx_delta, "%", delta), (double)lane->p99_us / 1000,
+        (double)base->p99_us / 1000, limit_text("x", config->max_p99_ratio, "", ratio), verdict->seen_ms / 1000.0);
 
     return (size_t)LK_MIN(LK_MAX(length, 0), LK_GUARD_TEXT_MAX - 1);
 }

@@ -401,6 +401,9 @@ LK_TEST(guard, the_verdict_reads_as_a_line)
     LK_CHECK_STR(text, "5xx 50.0% of 120 (base 0.1% of 2280, limit +5.0%), p99 20.5 ms (base 18.0 ms, limit x2.0) in "
                        "9.8 s");
     LK_CHECK_EQ_UINT(length, strlen(text));
+    verdict.config.max_p99_ratio = 0;
+    lk_guard_verdict_text(&verdict, text);
+    LK_CHECK_NOT_NULL(strstr(text, "limit +5.0%), p99 20.5 ms (base 18.0 ms, no limit) in"));
 }
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
