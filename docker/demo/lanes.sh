@@ -216,7 +216,7 @@ show_all() { # BINARY
     heading "The next release aborts itself: at 5 %, every second answer of stock gray becomes a 500"
     percent=5
     push
-    lanes abort --step abort --window $window
+    lanes abort --window $window
 
     heading "Mended, and armed again by a higher revision"
     break_stock_gray 0
@@ -233,12 +233,12 @@ show_load_test() {
     add_pods shop-shadow stock-shadow
     load_test=yes
     push
-    lanes load --step refused --expect refused
+    lanes load --expect refused
 
     heading "Orders opts in: a shadow pod of it starts"
     add_pods orders-shadow
     wait_for 10 orders_shadow_is_known || fail "the sidecar of shop-shadow does not find orders-shadow"
-    lanes load --step flows --expect flows
+    lanes load --expect flows
 }
 
 orders_shadow_is_known() {
@@ -254,8 +254,8 @@ show_kill_switch() {
     echo
     enabled=false
     push
-    lanes release --step off --percent 0 --testers-off
-    lanes load --step off-load --expect off
+    lanes release --step off --percent 0
+    lanes load --expect off
 }
 
 show_end() {
