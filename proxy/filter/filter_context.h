@@ -39,3 +39,5 @@ struct lk_filter_context {
  * there is none; the last lk_shared_unref calls drop(). Main thread. */
 void *lk_shared_ref(const char *key, void *(*make)(void *arg), void *arg, void (*drop)(void *object));
 void lk_shared_unref(void *object);
+/* The object of the key, not referenced; NULL: there is none now. Main thread. */
+void *lk_shared_find(const char *key);

@@ -34,7 +34,8 @@ struct lk_http_slot;   /* one filter's place in one stream's chain */
 
 enum lk_filter_status { LK_FILTER_CONTINUE, LK_FILTER_PAUSE };
 
-struct lk_log_event; /* access_logger.h */
+struct lk_log_event;   /* access_logger.h */
+struct lk_filter_page; /* admin_page.h */
 
 /* An operator of log formats that a filter brings, %NAME%. The value lives as long as the stream or event->arena; ptr
  * NULL: absent. */
@@ -50,6 +51,7 @@ struct lk_http_filter {
     bool terminal;                               /* the router: last in the chain, and only there */
     const struct lk_log_operator *log_operators; /* ended by a NULL name; NULL: none */
     const struct lk_log_operator *span_tags;     /* the same for the span of a request: tags under these names */
+    const struct lk_filter_page *admin_pages;    /* admin_page.h; ended by a NULL path; NULL: none */
 
     /* NULL after appending to errors. any->value may be empty: all defaults. */
     const void *(*config_new)(struct lk_filter_context *context, const struct lk_any *any, struct lk_errors *errors);

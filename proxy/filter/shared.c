@@ -34,6 +34,17 @@ void *lk_shared_ref(const char *key, void *(*make)(void *arg), void *arg, void (
     return entry->object;
 }
 
+void *lk_shared_find(const char *key)
+{
+    LK_LIST_FOREACH(node, &entries)
+    {
+        struct entry *entry = LK_LIST_ENTRY(node, struct entry, node);
+        if (strcmp(entry->key, key) == 0)
+            return entry->object;
+    }
+    return NULL;
+}
+
 void lk_shared_unref(void *object)
 {
     LK_LIST_FOREACH(node, &entries)

@@ -268,11 +268,20 @@ static bool pace_of(double allowed, double window_ns, struct pace *out)
     return true;
 }
 
+static uint32_t window_of(const struct lk_fallback_cap *cap)
+{
+    return cap->window_ms != 0 ? cap->window_ms : 1000;
+}
+
+static double allowed_rate(const struct lk_fallback_cap *cap, double base)
+{
+    return LK_MAX(base * cap->percent / 100.0, (double)cap->min_rps);
+}
+
 bool lk_budget_take(struct lk_budget *budget, const struct lk_fallback_cap *cap, uint64_t now_ms)
 {
-    uint32_t window_ms = cap->window_ms != 0 ? cap->window_ms : 1000;
-    double base = lk_base_meter_rate(budget->cluster->meter, window_ms, now_ms);
-    double rate = LK_MAX(base * cap->percent / 100.0, (double)cap->min_rps);
+    uint32_t window_ms = window_of(cap);
+    double rate = allowed_rate(cap, lk_base_meter_rate(budget->cluster->meter, window_ms, now_ms));
     uint64_t full_at = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
     uint64_t now_ns = now_ms * (uint64_t)NS_PER_MS;
     struct pace pace;
@@ -287,6 +296,39 @@ bool lk_budget_take(struct lk_budget *budget, const struct lk_fallback_cap *cap,
     } while (!atomic_compare_exchange_weak_explicit(&budget->full_at_ns, &full_at, next, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
+}
+
+/* --- for /lanes -------------------------------------------------------------------------------------------------- */
+
+void lk_budget_read(const struct lk_budget *budget, const struct lk_fallback_cap *cap, uint64_t now_ms,
+                    struct lk_budget_level *out)
+{
+    uint32_t window_ms = window_of(cap);
+    uint64_t full_at = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
+    uint64_t now_ns = now_ms * (uint64_t)NS_PER_MS;
+    struct pace pace;
+
+    out->base_rps = lk_base_meter_rate(budget->cluster->meter, window_ms, now_ms);
+    out->allowed_rps = allowed_rate(cap, out->base_rps);
+    out->spent = 1;
+    if (pace_of(out->allowed_rps * window_ms / 1000.0, window_ms * NS_PER_MS, &pace))
+        out->spent = full_at > now_ns ? LK_MIN((double)(full_at - now_ns) / (double)pace.depth_ns, 1.0) : 0;
+}
+
+void lk_budgets_each(struct lk_budgets *budgets,
+                     void (*visit)(void *arg, struct lk_str cluster, struct lk_str lane,
+                                   const struct lk_budget *budget),
+                     void *arg)
+{
+    struct lk_map_slot *slot;
+
+    pthread_mutex_lock(&budgets->lock);
+    for (size_t i = 0; (slot = lk_map_next(&budgets->budgets, &i));) {
+        size_t lane = lk_str_find_byte(slot->key, '\0');
+
+        visit(arg, lk_str_drop(slot->key, lane + 1), lk_str(slot->key.ptr, lane), slot->value);
+    }
+    pthread_mutex_unlock(&budgets->lock);
 }
 
 /* --- absent or lost --------------------------------------------------------------------------------------------- */

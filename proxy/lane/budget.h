@@ -59,3 +59,19 @@ void lk_budget_set_present(struct lk_budget *budget, bool present, uint64_t now_
 /* The lane has endpoints now or lost the last one less than grace_ms ago: what looks ABSENT is to be treated as
  * UNHEALTHY. False when it never had any. */
 bool lk_budget_in_grace(const struct lk_budget *budget, uint32_t grace_ms, uint64_t now_ms);
+
+/* --- for /lanes --------------------------------------------------------------------------------------------------- */
+
+struct lk_budget_level {
+    double base_rps;    /* the cluster's base requests, over the window */
+    double allowed_rps; /* what may fall back now */
+    double spent;       /* of the bucket, 0 to 1: at 1 the next fallback is refused */
+};
+/* Takes nothing. */
+void lk_budget_read(const struct lk_budget *budget, const struct lk_fallback_cap *cap, uint64_t now_ms,
+                    struct lk_budget_level *out);
+/* Every budget that there is, in no order. The lock is held meanwhile: visit may read the budget, no more. */
+void lk_budgets_each(struct lk_budgets *budgets,
+                     void (*visit)(void *arg, struct lk_str cluster, struct lk_str lane,
+                                   const struct lk_budget *budget),
+                     void *arg);

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define CLUSTER_NAME_MAX 1024u
-
 void lk_lane_membership_init(struct lk_lane_membership *membership, const struct lk_lane_filter_membership *config)
 {
     static const struct lk_str shadow_ok = LK_STR_INIT("shadow_ok");
@@ -56,13 +54,12 @@ static struct lk_lane_hosts whole_of(struct lk_cluster_view *cluster)
 
 /* --- lanes -------------------------------------------------------------------------------------------------------- */
 
-/* "outbound|80|v1|host" with the lane in place of "v1"; false: the name is no such, or too long. */
-static bool sibling_name(struct lk_str cluster, struct lk_str lane, char out[CLUSTER_NAME_MAX], size_t *len)
+bool lk_lane_sibling_name(struct lk_str cluster, struct lk_str lane, char out[LK_LANE_SIBLING_NAME_MAX], size_t *len)
 {
     struct lk_str rest = cluster;
     size_t head;
 
-    if (!lk_str_has_prefix(cluster, LK_STR("outbound|")) || cluster.len + lane.len > CLUSTER_NAME_MAX)
+    if (!lk_str_has_prefix(cluster, LK_STR("outbound|")) || cluster.len + lane.len > LK_LANE_SIBLING_NAME_MAX)
         return false;
     rest = lk_str_drop(rest, sizeof("outbound|") - 1);
     rest = lk_str_drop(rest, LK_MIN(lk_str_find_byte(rest, '|') + 1, rest.len));
@@ -79,22 +76,26 @@ static bool sibling_name(struct lk_str cluster, struct lk_str lane, char out[CLU
 
 static struct lk_lane_hosts hosts_of_sibling(struct lk_cluster_view *cluster, struct lk_str lane)
 {
-    char name[CLUSTER_NAME_MAX];
+    char name[LK_LANE_SIBLING_NAME_MAX];
     size_t len;
     struct lk_cluster_view *sibling = NULL;
 
-    if (sibling_name(cluster->config->name, lane, name, &len))
+    if (lk_lane_sibling_name(cluster->config->name, lane, name, &len))
         sibling = lk_cluster_view_get(cluster->cluster->clusters, cluster->loop, lk_str(name, len));
     return sibling != NULL ? hosts_of_view(sibling, lk_cluster_view_hosts(sibling, NULL, 0)) : none_of(cluster);
+}
+
+static const struct lk_host_index_entry *entry_of(const struct lk_lane_membership *membership, struct lk_host_set *set,
+                                                  struct lk_str lane)
+{
+    return set != NULL ? lk_host_index_find_text(lk_host_set_index(set, &membership->index), lane) : NULL;
 }
 
 struct lk_lane_hosts lk_lane_hosts_of(const struct lk_lane_membership *membership, struct lk_cluster_view *cluster,
                                       struct lk_str lane)
 {
-    const struct lk_host_index_entry *entry = NULL;
+    const struct lk_host_index_entry *entry = entry_of(membership, cluster->set, lane);
 
-    if (cluster->set != NULL)
-        entry = lk_host_index_find_text(lk_host_set_index(cluster->set, &membership->index), lane);
     if (entry != NULL)
         return hosts_of_view(cluster, lk_cluster_view_hosts(cluster, entry, 0));
     return membership->subset_clusters ? hosts_of_sibling(cluster, lane) : none_of(cluster);
@@ -198,26 +199,47 @@ static size_t base_entries(const struct lk_host_index *index, const struct lk_ho
     return count;
 }
 
+/* How the hosts of base are found in a set. */
+struct base_hosts {
+    enum { EVERYBODY, BY_RULE, OF_ENTRIES } how;
+    struct base_rule rule;
+    const struct lk_host_index_entry *entries[2];
+    size_t count; /* of entries; 0: nobody */
+};
+
+static struct base_hosts find_base(const struct lk_lane_membership *membership, const struct lk_lane_table *table,
+                                   struct lk_host_set *set)
+{
+    struct base_hosts base = {
+        .rule = {.membership = membership, .table = table, .in_no_lane = by_table(membership, table)}};
+    const struct lk_host_index *index = set != NULL ? lk_host_set_index(set, &membership->index) : NULL;
+
+    if (index == NULL || index->entry_count == 0) {
+        base.how = EVERYBODY;
+    } else if (base.rule.in_no_lane) {
+        base.how = BY_RULE;
+    } else {
+        base.how = OF_ENTRIES;
+        base.count = base_entries(index, base.entries);
+    }
+    return base;
+}
+
 struct lk_lane_hosts lk_lane_hosts_base(const struct lk_lane_membership *membership, const struct lk_lane_table *table,
                                         struct lk_cluster_view *cluster)
 {
-    struct base_rule rule = {.membership = membership, .table = table, .in_no_lane = by_table(membership, table)};
-    const struct lk_host_index *index =
-        cluster->set != NULL ? lk_host_set_index(cluster->set, &membership->index) : NULL;
-    const struct lk_host_index_entry *entries[2];
+    const struct base_hosts base = find_base(membership, table, cluster->set);
     uint32_t panic = cluster->config->panic_percent;
-    size_t count;
 
-    if (index == NULL || index->entry_count == 0)
+    if (base.how == EVERYBODY)
         return whole_of(cluster);
-    if (rule.in_no_lane)
-        return narrowed(cluster, &rule, NULL, 0, panic);
-    count = base_entries(index, entries);
-    if (count == 0)
+    if (base.how == BY_RULE)
+        return narrowed(cluster, &base.rule, NULL, 0, panic);
+    if (base.count == 0)
         return none_of(cluster);
-    if (count == 1)
-        return hosts_of_view(cluster, lk_cluster_view_hosts(cluster, entries[0], panic));
-    return narrowed(cluster, &rule, entries, count, panic);
+    if (base.count == 1)
+        return hosts_of_view(cluster, lk_cluster_view_hosts(cluster, base.entries[0], panic));
+    return narrowed(cluster, &base.rule, base.entries, base.count, panic);
 }
 
 struct lk_lane_hosts lk_lane_hosts_shadow_ok(const struct lk_lane_membership *membership,
@@ -273,4 +295,58 @@ struct lk_lane_hosts lk_lane_hosts_rescue(const struct lk_lane_membership *membe
         }
     }
     return best;
+}
+
+/* --- counted without a view --------------------------------------------------------------------------------------- */
+
+static void count_host(struct lk_lane_count *count, const struct lk_host *host)
+{
+    count->total++;
+    count->healthy += lk_host_availability(host) != LK_HOST_UNAVAILABLE;
+}
+
+static void count_entry(struct lk_lane_count *count, const struct lk_host_set *set,
+                        const struct lk_host_index_entry *entry)
+{
+    for (uint32_t i = 0; i < entry->count; i++)
+        count_host(count, set->hosts[entry->positions[i]]);
+}
+
+static void count_all(struct lk_lane_count *count, const struct lk_host_set *set, const struct base_rule *rule)
+{
+    for (size_t i = 0; set != NULL && i < set->count; i++)
+        if (rule == NULL || base_takes(rule, set->hosts[i]))
+            count_host(count, set->hosts[i]);
+}
+
+struct lk_lane_count lk_lane_count_all(const struct lk_host_set *set)
+{
+    struct lk_lane_count count = {0, 0};
+
+    count_all(&count, set, NULL);
+    return count;
+}
+
+struct lk_lane_count lk_lane_count_of(const struct lk_lane_membership *membership, struct lk_host_set *set,
+                                      struct lk_str lane)
+{
+    const struct lk_host_index_entry *entry = entry_of(membership, set, lane);
+    struct lk_lane_count count = {0, 0};
+
+    if (entry != NULL)
+        count_entry(&count, set, entry);
+    return count;
+}
+
+struct lk_lane_count lk_lane_count_base(const struct lk_lane_membership *membership, const struct lk_lane_table *table,
+                                        struct lk_host_set *set)
+{
+    const struct base_hosts base = find_base(membership, table, set);
+    struct lk_lane_count count = {0, 0};
+
+    if (base.how != OF_ENTRIES)
+        count_all(&count, set, base.how == BY_RULE ? &base.rule : NULL);
+    for (size_t i = 0; i < base.count; i++)
+        count_entry(&count, set, base.entries[i]);
+    return count;
 }

@@ -24,6 +24,10 @@ struct lk_lane_membership {
 /* Points into config, which must outlive it. */
 void lk_lane_membership_init(struct lk_lane_membership *membership, const struct lk_lane_filter_membership *config);
 
+#define LK_LANE_SIBLING_NAME_MAX 1024u
+/* subset_clusters: "outbound|80|v1|host" with the lane in place of "v1"; false: the name is no such, or too long. */
+bool lk_lane_sibling_name(struct lk_str cluster, struct lk_str lane, char out[LK_LANE_SIBLING_NAME_MAX], size_t *len);
+
 struct lk_lane_hosts {
     struct lk_cluster_view *cluster; /* whose hosts they are */
     struct lk_host_view *view;       /* NULL: there are none, or the cluster knows no hosts */
@@ -47,3 +51,16 @@ struct lk_lane_hosts lk_lane_hosts_shadow_ok(const struct lk_lane_membership *me
 struct lk_lane_hosts lk_lane_hosts_rescue(const struct lk_lane_membership *membership,
                                           const struct lk_lane_table *table, struct lk_cluster_view *cluster,
                                           int64_t wall_us, const struct lk_lane **lane);
+
+/* --- for pages and gauges ----------------------------------------------------------------------------------------- */
+
+/* The hosts that the functions above find, counted; no view is made. Any thread that holds the set; set NULL: none. */
+struct lk_lane_count {
+    uint32_t total, healthy; /* degraded hosts count as healthy */
+};
+struct lk_lane_count lk_lane_count_all(const struct lk_host_set *set);
+/* By label; siblings are the caller's business. */
+struct lk_lane_count lk_lane_count_of(const struct lk_lane_membership *membership, struct lk_host_set *set,
+                                      struct lk_str lane);
+struct lk_lane_count lk_lane_count_base(const struct lk_lane_membership *membership, const struct lk_lane_table *table,
+                                        struct lk_host_set *set);

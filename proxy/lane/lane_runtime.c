@@ -3,7 +3,9 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
+#include "proxy/config/lane_table.h"
 #include "proxy/io/loop.h"
+#include "proxy/lane/lane_gauges.h"
 
 #define KEY "lanekeeper.lane.runtime"
 #define SWEEP_MS 1000
@@ -84,24 +86,54 @@ struct making {
     const struct lk_lane_process_options *options;
 };
 
+void lk_lane_runtime_changed(struct lk_lane_runtime *runtime)
+{
+    static uint64_t changes;
+
+    runtime->change = ++changes;
+}
+
+static struct lk_lane_runtime *build(const struct lk_lane_process_options *options, struct lk_stats *stats,
+                                     unsigned threads)
+{
+    struct lk_lane_runtime *runtime = lk_calloc(1, sizeof(*runtime));
+
+    runtime->options = *options;
+    runtime->stats = stats;
+    runtime->scope = lk_stats_scope_ref(stats, &block, LK_STR("lane."));
+    runtime->association = lk_association_new(&options->association);
+    runtime->budgets = lk_budgets_new(threads);
+    runtime->guards = lk_guards_new(threads);
+    runtime->names = lk_lane_names_new(stats, options->stat_names);
+    runtime->unnamed = lk_lane_scopes_new(runtime->names, NULL, 0);
+    runtime->ids = lk_lane_ids_new();
+    lk_list_init(&runtime->filters);
+    lk_list_init(&runtime->sources);
+    lk_lane_runtime_changed(runtime);
+    return runtime;
+}
+
+static void demolish(struct lk_lane_runtime *runtime)
+{
+    lk_association_free(runtime->association);
+    lk_budgets_free(runtime->budgets);
+    lk_guards_free(runtime->guards);
+    lk_lane_scopes_free(runtime->unnamed);
+    lk_lane_names_free(runtime->names);
+    lk_lane_ids_free(runtime->ids);
+    lk_stats_scope_unref(runtime->scope);
+    lk_free(runtime);
+}
+
 static void *make(void *arg)
 {
     const struct making *making = arg;
     struct lk_filter_context *context = making->context;
-    struct lk_lane_runtime *runtime = lk_calloc(1, sizeof(*runtime));
-    unsigned threads = context->worker_count + 1;
+    struct lk_lane_runtime *runtime = build(making->options, context->stats, context->worker_count + 1);
 
-    runtime->options = *making->options;
-    runtime->stats = context->stats;
-    runtime->scope = lk_stats_scope_ref(context->stats, &block, LK_STR("lane."));
-    runtime->association = lk_association_new(&making->options->association);
-    runtime->budgets = lk_budgets_new(threads);
-    runtime->guards = lk_guards_new(threads);
-    runtime->names = lk_lane_names_new(context->stats, making->options->stat_names);
-    runtime->unnamed = lk_lane_scopes_new(runtime->names, NULL, 0);
-    runtime->ids = lk_lane_ids_new();
     runtime->loop = context->validate_only ? NULL : context->main_loop;
     start_timers(runtime);
+    runtime->gauges = lk_lane_gauges_new(runtime, 0);
     return runtime;
 }
 
@@ -112,15 +144,43 @@ static void drop(void *object)
     lk_timer_clear(&runtime->sweep);
     lk_timer_clear(&runtime->prune);
     lk_timer_clear(&runtime->judge);
-    lk_association_free(runtime->association);
-    lk_budgets_free(runtime->budgets);
-    lk_guards_free(runtime->guards);
-    lk_lane_scopes_free(runtime->unnamed);
-    lk_lane_names_free(runtime->names);
-    lk_lane_ids_free(runtime->ids);
-    lk_stats_scope_unref(runtime->scope);
-    lk_free(runtime);
+    lk_lane_gauges_free(runtime->gauges);
+    demolish(runtime);
 }
+
+struct lk_lane_runtime *lk_lane_runtime_find(void)
+{
+    return lk_shared_find(KEY);
+}
+
+/* --- for dry runs ------------------------------------------------------------------------------------------------- */
+
+static void copy_count(_Atomic uint32_t *to, const _Atomic uint32_t *from)
+{
+    atomic_init(to, atomic_load_explicit(from, memory_order_relaxed));
+}
+
+struct lk_lane_runtime *lk_lane_runtime_new_dry(const struct lk_lane_runtime *real)
+{
+    const struct lk_lane_process_options options = {.association = {.capacity = 64}, .stat_names = LK_LANES_MAX + 1};
+    unsigned threads = lk_stats_thread + 1;
+    struct lk_lane_runtime *runtime = build(&options, lk_stats_new(threads), threads);
+
+    copy_count(&runtime->in_flight.marked, &real->in_flight.marked);
+    copy_count(&runtime->in_flight.unmarked, &real->in_flight.unmarked);
+    copy_count(&runtime->in_flight.probes, &real->in_flight.probes);
+    return runtime;
+}
+
+void lk_lane_runtime_free_dry(struct lk_lane_runtime *runtime)
+{
+    struct lk_stats *stats = runtime->stats;
+
+    demolish(runtime);
+    lk_stats_free(stats);
+}
+
+/* --- the process's ------------------------------------------------------------------------------------------------ */
 
 static void agree(struct lk_errors *errors, const char *field, uint64_t in_force, uint64_t wanted)
 {

@@ -29,7 +29,7 @@
     X(LOST, "carry.lost", COUNTER)           /* requests without one while only a followed one was in flight */        \
     X(TABLE_ACCEPTED, "table_accepted", COUNTER)                                                                       \
     X(TABLE_REFUSED, "table_refused", COUNTER)                                                                         \
-    X(TABLE_REVISION, "table_info.revision", GAUGE) /* of the table that came into force last */                       \
+    X(TABLE_REVISION, "table_info.revision", GAUGE) /* the highest of the tables in force, and the hash of that */     \
     X(TABLE_HASH, "table_info.hash", GAUGE)                                                                            \
     X(ASSOC_SIZE, "assoc.size", GAUGE) /* entries; this and the next as of the last second */                          \
     X(ASSOC_HITS, "assoc.hits", GAUGE)                                                                                 \
@@ -66,12 +66,29 @@ struct lk_lane_runtime {
     struct lk_loop *loop; /* main; NULL while validating: nothing is tended */
     uint64_t table_revision;
     struct lk_timer sweep, prune, judge;
+    /* Main thread: what there is, for /lanes and the gauges. */
+    struct lk_list filters; /* struct lk_lane_settings, in the order of configuration */
+    struct lk_list sources; /* struct lk_lane_tables */
+    uint64_t change;        /* another number, in the whole process, after each change of a filter or a table */
+    struct lk_lane_gauges *gauges;
 };
 
 /* The process's runtime with a reference that ends with the context's arena. NULL, with errors, when another filter
  * wants other options. Main thread. */
 struct lk_lane_runtime *lk_lane_runtime_ref(struct lk_filter_context *context,
                                             const struct lk_lane_process_options *options, struct lk_errors *errors);
+
+/* The one that there is, not referenced; NULL: no lane filter is configured. Main thread. */
+struct lk_lane_runtime *lk_lane_runtime_find(void);
+/* A filter or a table changed. Main thread. */
+void lk_lane_runtime_changed(struct lk_lane_runtime *runtime);
+
+/*
+ * A runtime of its own for a request that is only tried out (lane_dry_run.h): requests in flight are those of the real
+ * one at this moment, memory and budgets are empty, nothing is tended. Freed by lk_lane_runtime_free_dry. Main thread.
+ */
+struct lk_lane_runtime *lk_lane_runtime_new_dry(const struct lk_lane_runtime *real);
+void lk_lane_runtime_free_dry(struct lk_lane_runtime *runtime);
 
 static inline void lk_lane_process_count(struct lk_lane_runtime *runtime, enum lk_lane_process_stat stat)
 {

@@ -42,6 +42,7 @@ static bool compile_pod_lane(struct lk_lane_settings *settings, const struct lk_
         return lk_errors_add_at(errors, "pod_lane", "%s is no name of a lane, expected one, or base", where);
     if (!pod->enabled || lk_lane_name_is_base(lane))
         return true;
+    settings->pod_lane_from = where;
     settings->pod_lane = lk_arena_str(context->arena, lane);
     settings->pod_is_shadow = lk_lane_name_is_shadow(lane);
     return true;
@@ -85,6 +86,21 @@ static void refuse_unsupported(const struct lk_lane_filter_config *config, struc
                               "marks of mirrored copies are not looked at yet, expected false");
 }
 
+static void leave_runtime(void *arg)
+{
+    struct lk_lane_settings *settings = arg;
+
+    lk_list_remove(&settings->node);
+    lk_lane_runtime_changed(settings->runtime);
+}
+
+static void join_runtime(struct lk_lane_settings *settings, struct lk_arena *arena)
+{
+    lk_list_push_back(&settings->runtime->filters, &settings->node);
+    lk_lane_runtime_changed(settings->runtime);
+    lk_arena_on_free(arena, leave_runtime, settings);
+}
+
 const struct lk_lane_settings *lk_lane_settings_new(struct lk_filter_context *context,
                                                     const struct lk_lane_filter_config *config, lk_lane_load_fn load,
                                                     struct lk_errors *errors)
@@ -102,6 +118,8 @@ const struct lk_lane_settings *lk_lane_settings_new(struct lk_filter_context *co
     settings->role = config->entry ? LK_LANE_ENTRY : LK_LANE_SIDECAR;
     settings->direction = context->direction;
     settings->clusters = context->clusters;
+    settings->listener_name = lk_arena_str(context->arena, context->listener_name);
+    settings->pod_lane_from = "";
     choose_steps(settings);
     compile_headers(settings, context->arena);
     lk_lane_membership_init(&settings->membership, &config->membership);
@@ -116,6 +134,7 @@ const struct lk_lane_settings *lk_lane_settings_new(struct lk_filter_context *co
         return NULL;
     settings->carriers = &settings->tables->carriers;
     warn_of_silence(settings, context);
+    join_runtime(settings, context->arena);
     return settings;
 }
 

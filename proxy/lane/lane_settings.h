@@ -24,6 +24,10 @@ struct lk_lane_settings {
     struct lk_lane_runtime *runtime;
     struct lk_lane_tables *tables;
     struct lk_clusters *clusters;
+    /* For /lanes. */
+    struct lk_list node; /* of the runtime's filters */
+    struct lk_str listener_name;
+    const char *pod_lane_from; /* where the pod's lane is told; empty: nowhere, or it is off */
 };
 
 /*

@@ -54,6 +54,11 @@ static bool has_own(struct lk_lane_names *names, struct lk_str lane)
     return true;
 }
 
+bool lk_lane_names_has(const struct lk_lane_names *names, struct lk_str lane)
+{
+    return lk_map_get(&names->own, lane) != NULL;
+}
+
 static struct lk_stats_scope *scope_of(struct lk_lane_names *names, struct lk_str lane)
 {
     struct lk_arena arena;

@@ -47,6 +47,8 @@ struct lk_lane_names;
 /* `max` 0 means LK_LANE_STATS_NAMES. */
 struct lk_lane_names *lk_lane_names_new(struct lk_stats *stats, unsigned max);
 void lk_lane_names_free(struct lk_lane_names *names);
+/* Whether the lane counts under its own name; false: as "_other", or it was in no table yet. */
+bool lk_lane_names_has(const struct lk_lane_names *names, struct lk_str lane);
 
 /* The scopes of one table's lanes, by lane id. Immutable. */
 struct lk_lane_scopes {

@@ -76,17 +76,38 @@ static void attach(struct lk_lane_runtime *runtime, struct lk_lane_table *table)
 
 /* --- what the source tells ---------------------------------------------------------------------------------------- */
 
+/* Several sources may be at different revisions: the gauges show the highest. coming: of `tables`, about to be in force;
+ * NULL: none is. */
+static void show_highest(struct lk_lane_runtime *runtime, const struct lk_lane_tables *tables,
+                         const struct lk_lane_table *coming)
+{
+    const struct lk_lane_table *highest = coming;
+
+    LK_LIST_FOREACH(node, &runtime->sources)
+    {
+        const struct lk_lane_tables *other = LK_LIST_ENTRY(node, struct lk_lane_tables, node);
+        struct lk_lane_source_info info;
+
+        if (other == tables)
+            continue;
+        lk_lane_source_info(other->source, &info);
+        if (info.table != NULL && (highest == NULL || info.table->revision > highest->revision))
+            highest = info.table;
+    }
+    runtime->table_revision = highest != NULL ? highest->revision : 0;
+    lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_REVISION, runtime->table_revision);
+    lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_HASH, highest != NULL ? highest->hash : 0);
+}
+
 static void on_table(void *arg, struct lk_lane_table *table)
 {
     struct lk_lane_tables *tables = arg;
-    struct lk_lane_runtime *runtime = tables->runtime;
 
     if (table->attachment == NULL)
-        attach(runtime, table);
-    runtime->table_revision = table->revision;
-    lk_lane_process_count(runtime, LK_LANE_PROCESS_TABLE_ACCEPTED);
-    lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_REVISION, table->revision);
-    lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_HASH, table->hash);
+        attach(tables->runtime, table);
+    lk_lane_process_count(tables->runtime, LK_LANE_PROCESS_TABLE_ACCEPTED);
+    show_highest(tables->runtime, tables, table);
+    lk_lane_runtime_changed(tables->runtime);
 }
 
 static void on_refused(void *arg)
@@ -146,6 +167,9 @@ static void *make(void *arg)
     lk_arena_init(&tables->arena);
     (void)!lk_carriers_compile(&tables->carriers, &tables->arena, copy_carriers(&tables->arena, in), making->errors);
     lk_errors_pop(making->errors, mark);
+    tables->path = lk_arena_str(&tables->arena, making->config->table_path);
+    tables->resource = lk_arena_str(&tables->arena, making->config->table_name);
+    lk_list_push_back(&tables->runtime->sources, &tables->node);
     return tables;
 }
 
@@ -153,6 +177,9 @@ static void drop(void *object)
 {
     struct lk_lane_tables *tables = object;
 
+    lk_list_remove(&tables->node);
+    show_highest(tables->runtime, NULL, NULL);
+    lk_lane_runtime_changed(tables->runtime);
     lk_lane_source_free(tables->source);
     lk_arena_reset(&tables->arena);
     lk_free(tables);

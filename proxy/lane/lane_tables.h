@@ -28,6 +28,8 @@ struct lk_lane_tables {
     struct lk_lane_carriers carriers; /* in the arena */
     bool unread;                      /* nobody reads or writes marks (TCP): no header of a table is in the way */
     bool watching;                    /* a file */
+    struct lk_list node;              /* of the runtime's sources */
+    struct lk_str path, resource;     /* of the file, in the arena; path empty: inline, or none */
 };
 
 /*

@@ -4,18 +4,13 @@
 #include "proxy/base/arena.h"
 #include "proxy/base/list.h"
 #include "proxy/config/matcher.h"
+#include "proxy/filter/admin_page.h"
 #include "proxy/server/admin.h"
 #include "proxy/server/admin_query.h"
 
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <jansson.h>
-
-/* A parameter for /help. */
-struct lk_admin_param_help {
-    const char *name; /* NULL ends the list */
-    const char *help;
-};
 
 struct lk_admin_page {
     const char *path;
@@ -89,6 +84,9 @@ bool lk_admin_wants_json(struct lk_admin_request *request);
 /* ?filter=: NULL in *regex when there is none. False: a bad expression, already answered. */
 bool lk_admin_filter(struct lk_admin_request *request, struct lk_regex **regex);
 
+/* admin_page.c: the head of an HTML page up to <body>, in the one look that all of them have. title is escaped. */
+void lk_admin_html_begin(struct lk_admin_request *request, const char *title);
+
 /* admin_access_log.c */
 bool lk_admin_log_open(struct lk_admin *admin, struct lk_error *error);
 void lk_admin_log(struct lk_admin_request *request);
@@ -111,5 +109,7 @@ void lk_admin_add_config_pages(struct lk_admin *admin);
 void lk_admin_add_control_pages(struct lk_admin *admin);
 void lk_admin_add_logging_pages(struct lk_admin *admin);
 void lk_admin_add_start_pages(struct lk_admin *admin);
+/* Those that filter types bring (proxy/filter/admin_page.h). */
+void lk_admin_add_filter_pages(struct lk_admin *admin);
 /* A table of pages of this process: nothing is copied. */
 void lk_admin_add_pages(struct lk_admin *admin, const struct lk_admin_page *pages, size_t count);

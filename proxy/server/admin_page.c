@@ -22,7 +22,8 @@ static const char style[] =
     ".bad{color:#a61b1b;font-weight:600}.dim{color:#6b7885}"
     ".facts{display:flex;flex-wrap:wrap;gap:.3em 2.2em;margin:.6em 0}.facts b{font-weight:600}"
     "form{display:inline}button,select{font:inherit;padding:.2em .7em}"
-    "code{font:13px ui-monospace,monospace}summary{cursor:pointer}";
+    "code,pre{font:13px ui-monospace,monospace}summary{cursor:pointer}"
+    ".good{color:#1f7a44;font-weight:600}input,textarea{font:inherit;padding:.2em .4em}textarea{width:100%;height:7em}";
 
 static void put_html(struct lk_admin_request *request, struct lk_str text)
 {
@@ -325,15 +326,21 @@ static void put_pages(struct lk_admin_request *request, const char *title, bool 
     put_text(request, "</table>\n");
 }
 
+void lk_admin_html_begin(struct lk_admin_request *request, const char *title)
+{
+    lk_admin_status(request, 200, "text/html; charset=UTF-8");
+    put_text(request, "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
+                      "<meta name='viewport' content='width=device-width'><link rel='icon' href='data:,'><title>");
+    put_html(request, lk_str_from(title));
+    put_text(request, "</title><style>");
+    put_text(request, style);
+    put_text(request, "</style></head><body>\n");
+}
+
 static void page_start(struct lk_admin_request *request, void *arg)
 {
     (void)arg;
-    lk_admin_status(request, 200, "text/html; charset=UTF-8");
-    put_text(request, "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
-                      "<meta name='viewport' content='width=device-width'><link rel='icon' href='data:,'>"
-                      "<title>lanekeeper</title><style>");
-    put_text(request, style);
-    put_text(request, "</style></head><body>\n");
+    lk_admin_html_begin(request, "lanekeeper");
     put_overview(request);
     put_listeners(request);
     put_clusters(request);

@@ -6,13 +6,10 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/str.h"
+#include "proxy/filter/admin_page.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-struct lk_admin_param {
-    struct lk_str name, value;
-};
 
 struct lk_admin_query {
     struct lk_str path; /* before the '?', not decoded */

@@ -33,6 +33,9 @@ const struct lk_tag_default lk_tag_defaults[] = {
     {"envoy.listener_address", "^listener\\.(([_.\\d]+|[_\\[\\]a-fA-F\\d]+|(?!admin\\.)[^.]+)\\.)", ""},
     {"envoy.cluster_name", "^cluster\\.((.+?)\\.)", ""},
     {"envoy.virtual_host", "^vhost\\.((.+?)\\.)", ""},
+    /* ours: endpoints of lanes in clusters; no name of a lane but _other holds an underscore, that of a cluster may */
+    {"lane", "^lane\\.(([a-z0-9.-]+|_other)\\.)in_cluster\\.", ".in_cluster."},
+    {"cluster", "^lane\\.(?:[a-z0-9.-]+|_other)\\.(in_cluster\\.(.+)\\.)endpoints(?:_healthy)?$", ".in_cluster."},
 };
 
 const size_t lk_tag_default_count = LK_ARRAY_LEN(lk_tag_defaults);

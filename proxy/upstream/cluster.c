@@ -103,6 +103,11 @@ bool lk_clusters_has(const struct lk_clusters *clusters, struct lk_str name)
     return lk_map_get(&clusters->by_name, name) != NULL;
 }
 
+struct lk_cluster *lk_clusters_find(const struct lk_clusters *clusters, struct lk_str name)
+{
+    return lk_map_get(&clusters->by_name, name);
+}
+
 size_t lk_clusters_count(const struct lk_clusters *clusters)
 {
     return clusters->count;

@@ -102,6 +102,8 @@ void lk_clusters_stop(struct lk_clusters *clusters);
 /* Calls visit for every cluster, by name order of configuration. Main thread. */
 void lk_clusters_each(struct lk_clusters *clusters, void (*visit)(void *arg, struct lk_cluster *cluster), void *arg);
 bool lk_clusters_has(const struct lk_clusters *clusters, struct lk_str name);
+/* Not referenced; NULL: there is none. Main thread. */
+struct lk_cluster *lk_clusters_find(const struct lk_clusters *clusters, struct lk_str name);
 size_t lk_clusters_count(const struct lk_clusters *clusters);
 
 /* Main thread: replaces a cluster's hosts; takes over the reference. Posts to all loops. */
