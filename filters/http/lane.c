@@ -5,6 +5,7 @@
 #include "filters/filter_table.h"
 #include "proxy/filter/format_eval.h"
 #include "proxy/filter/http_stream.h"
+#include "proxy/lane/lane_page.h"
 #include "proxy/lane/lane_stream.h"
 #include "xds/decode/decode_lane.h"
 
@@ -186,6 +187,7 @@ const struct lk_http_filter lk_lane_filter = {
     .decides_access = true,
     .log_operators = log_operators,
     .span_tags = span_tags,
+    .admin_pages = lk_lane_pages,
     .config_new = config_new,
     .worker_new = worker_new,
     .worker_free = worker_free,

@@ -47,8 +47,7 @@ static void copy_attachment(struct world *world)
     names = lk_arena_array(arena, table->lane_count, sizeof(*names));
     for (size_t i = 0; i < table->lane_count; i++)
         names[i] = table->lanes[i].name;
-    world->attachment->scopes =
-        lk_lane_scopes_new(world->settings.runtime->names, names, (unsigned)table->lane_count);
+    world->attachment->scopes = lk_lane_scopes_new(world->settings.runtime->names, names, (unsigned)table->lane_count);
     stream->attachment = world->attachment;
 }
 

@@ -1,7 +1,8 @@
 /*
- * The gauges lane.<lane>.in_cluster.<cluster>.endpoints and .endpoints_healthy, which the Prometheus page shows with the
- * labels lane and cluster. They follow the table, the endpoints and their health: a timer on the main loop looks once a
- * second at a few numbers of each cluster and counts anew where one has changed, LK_LANE_GAUGES_SLICE_US at a time.
+ * The gauges lane.<lane>.in_cluster.<cluster>.endpoints and .endpoints_healthy, which the Prometheus page shows with
+ * the labels lane and cluster. They follow the table, the endpoints and their health: a timer on the main loop looks
+ * once a second at a few numbers of each cluster and counts anew where one has changed, LK_LANE_GAUGES_SLICE_US at a
+ * time.
  *
  * Every lane of the table, and base, has a gauge for every cluster of the mesh, also where it has no endpoints. A lane
  * without a name of its own in statistics (StatOptions.max_names) counts as "_other". At most LK_LANE_GAUGES_MAX pairs

@@ -350,3 +350,24 @@ struct lk_lane_count lk_lane_count_base(const struct lk_lane_membership *members
         count_entry(&count, set, base.entries[i]);
     return count;
 }
+
+struct lk_lane_count lk_lane_count_shadow_ok(const struct lk_lane_membership *membership,
+                                             const struct lk_lane_table *table, struct lk_host_set *set)
+{
+    const struct base_rule rule = {
+        .membership = membership, .table = table, .in_no_lane = by_table(membership, table), .shadow_ok = true};
+    const struct lk_host_index_entry *entries[2];
+    struct lk_lane_count count = {0, 0};
+    size_t entry_count;
+
+    if (set == NULL || rule.in_no_lane) {
+        count_all(&count, set, &rule);
+        return count;
+    }
+    entry_count = base_entries(lk_host_set_index(set, &membership->index), entries);
+    for (size_t i = 0; i < entry_count; i++)
+        for (uint32_t k = 0; k < entries[i]->count; k++)
+            if (base_takes(&rule, set->hosts[entries[i]->positions[k]]))
+                count_host(&count, set->hosts[entries[i]->positions[k]]);
+    return count;
+}

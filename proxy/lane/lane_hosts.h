@@ -64,3 +64,5 @@ struct lk_lane_count lk_lane_count_of(const struct lk_lane_membership *membershi
                                       struct lk_str lane);
 struct lk_lane_count lk_lane_count_base(const struct lk_lane_membership *membership, const struct lk_lane_table *table,
                                         struct lk_host_set *set);
+struct lk_lane_count lk_lane_count_shadow_ok(const struct lk_lane_membership *membership,
+                                             const struct lk_lane_table *table, struct lk_host_set *set);

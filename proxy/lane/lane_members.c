@@ -69,6 +69,7 @@ void lk_lane_members_read(const struct lk_lane_settings *settings, const struct 
     items = lk_arena_array(arena, lanes, sizeof(*items));
     set = lk_cluster_hosts(cluster);
     items[out->count++].hosts = lk_lane_count_base(&settings->membership, table, set);
+    out->shadow_ok = lk_lane_count_shadow_ok(&settings->membership, table, set);
     for (size_t i = 1; i < lanes; i++) {
         struct lk_lane_count count = count_lane(settings, cluster, set, table->lanes[i].name);
 

@@ -16,6 +16,7 @@ struct lk_lane_members {
     struct lk_lane_boundary boundary;
     const struct lk_lane_member *items; /* in the arena; base first, then lanes with endpoints, by index */
     size_t count;
+    struct lk_lane_count shadow_ok; /* of base, those that take pressure-test traffic */
 };
 
 /* table may be NULL: base alone. Outside of the mesh nothing is counted (count 0). */

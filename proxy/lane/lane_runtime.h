@@ -29,9 +29,9 @@
     X(LOST, "carry.lost", COUNTER)           /* requests without one while only a followed one was in flight */        \
     X(TABLE_ACCEPTED, "table_accepted", COUNTER)                                                                       \
     X(TABLE_REFUSED, "table_refused", COUNTER)                                                                         \
-    X(TABLE_REVISION, "table_info.revision", GAUGE) /* the highest of the tables in force, and the hash of that */     \
-    X(TABLE_HASH, "table_info.hash", GAUGE)                                                                            \
-    X(ASSOC_SIZE, "assoc.size", GAUGE) /* entries; this and the next as of the last second */                          \
+    X(TABLE_REVISION, "table_info.revision", GAUGE) /* the highest of the tables in force */                           \
+    X(TABLE_HASH, "table_info.hash", GAUGE)         /* of that table, the low 48 bits */                               \
+    X(ASSOC_SIZE, "assoc.size", GAUGE)              /* entries; this and the next as of the last second */             \
     X(ASSOC_HITS, "assoc.hits", GAUGE)                                                                                 \
     X(ASSOC_MISSES, "assoc.misses", GAUGE)                                                                             \
     X(ASSOC_CONFLICTS, "assoc.conflicts", GAUGE)                                                                       \

@@ -76,8 +76,11 @@ static void attach(struct lk_lane_runtime *runtime, struct lk_lane_table *table)
 
 /* --- what the source tells ---------------------------------------------------------------------------------------- */
 
-/* Several sources may be at different revisions: the gauges show the highest. coming: of `tables`, about to be in force;
- * NULL: none is. */
+/* A gauge is a signed number, and exact as a number of Prometheus up to 2^53 only. */
+#define SHOWN_HASH_BITS UINT64_C(0xffffffffffff)
+
+/* Several sources may be at different revisions: the gauges show the highest. coming: of `tables`, about to be in
+ * force; NULL: none is. */
 static void show_highest(struct lk_lane_runtime *runtime, const struct lk_lane_tables *tables,
                          const struct lk_lane_table *coming)
 {
@@ -96,7 +99,7 @@ static void show_highest(struct lk_lane_runtime *runtime, const struct lk_lane_t
     }
     runtime->table_revision = highest != NULL ? highest->revision : 0;
     lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_REVISION, runtime->table_revision);
-    lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_HASH, highest != NULL ? highest->hash : 0);
+    lk_stats_set(runtime->scope, LK_LANE_PROCESS_TABLE_HASH, highest != NULL ? highest->hash & SHOWN_HASH_BITS : 0);
 }
 
 static void on_table(void *arg, struct lk_lane_table *table)
