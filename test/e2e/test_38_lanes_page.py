@@ -1,6 +1,5 @@
-"""The admin page /lanes: what it says of a known configuration, word by word; the dry run; the gauges."""
+"""The admin page /lanes: what it says of a known configuration, word by word; the gauges beside it."""
 
-import html.parser
 import json
 import os
 import re
@@ -9,93 +8,12 @@ import urllib.parse
 import pytest
 from backend import answer
 from client import fetch, wait_for
-from config import bootstrap, cluster, endpoint, hcm, listener, route, to
+from config import bootstrap, cluster, hcm, listener, route, to
 from health import Host, check
+from lanes_page import KEY, SECRET, TABLE, Pod, member, parsed
 from mesh import TRACE, Mesh, lane_filters
 
 pytestmark = pytest.mark.lanekeeper_only("lanes are our own")
-
-SECRET, KEY = "never-to-be-seen-1", "never-to-be-seen-2"
-TABLE = {
-    "revision": 42,
-    "lanes": [
-        {"name": "gray", "owner": "<b>shop</b> & co", "emit_headers": {"x-version": "2"},
-         "on": {"overload": True}, "min_healthy_percent": 40, "absent_grace": "3s",
-         "cap": {"percent": 7, "min_rps": 3, "window": "5s"},
-         "guard": {"max_5xx_delta": 0.25, "max_p99_ratio": 3, "min_requests": 9, "window": "2s"}},
-        {"name": "dev"},
-        {"name": "dev.local", "parent": "dev", "state": "DRAINING"},
-        {"name": "old", "mode": "STRICT", "expires": "2020-01-01T00:00:00Z"},
-        {"name": "shadow-l1", "kind": "SHADOW"},
-    ],
-    "entry": [
-        {"name": "testers", "lane": "gray",
-         "match": {"header": [{"name": "x-user", "in": ["jason", "ann"]}], "cidr": ["10.0.0.0/8"],
-                   "secret_header": {"name": "x-key", "value": KEY}}},
-        {"split": {"key": [{"header": "x-user-id"}, {"cookie": "uid"}], "salt": "s1",
-                   "parts": [{"lane": "gray", "basis_points": 500}], "on_missing_key": "RANDOM"}},
-    ],
-    "service": {"stock": {"mode": "STRICT", "base_rescue": True}, "orders": {"target": "dev"}},
-}
-TRUST = {"plaintext_cidrs": ["10.0.0.0/8"],
-         "allow": [{"secret_header": {"name": "x-let-me", "value": SECRET}, "lanes": ["*"]},
-                   {"cidrs": ["192.0.2.9/32"], "lanes": ["shadow-l1"], "shadow": True}]}
-
-
-def member(where, health=None, **labels):
-    return endpoint(where, metadata={"filter_metadata": {"envoy.lb": labels}},
-                    **({"health_status": health} if health else {}))
-
-
-class Pod:
-    """A pod of lane dev with a table in a file, and an entry beside it with the same table."""
-
-    def __init__(self, bench, table=TABLE, **fields):
-        self.table_path = bench.folder / "lanes.yaml"
-        self.write(table)
-        lane = {"table_source": {"path": str(self.table_path)}, "trust": TRUST,
-                "carriers": {"aliases": ["x-mse-tag"]},
-                "egress": {"mesh": {"external_clusters": ["app", "internet"]}},
-                "pod_lane": {"lane": "dev", "recolor": True}, **fields}
-        app = bench.http("app", default=lambda _c, _r: answer("fine"))
-        entry = {**lane, "role": "ENTRY", "pod_lane": {"enabled": False}}
-        at = app.address
-        self.proxy = bench.start(bootstrap(
-            [listener("in", hcm(route("/", to("app")), filters=lane_filters(**lane)),
-                      traffic_direction="INBOUND"),
-             listener("out", hcm(route("/", to("orders")), filters=lane_filters(**lane)),
-                      traffic_direction="OUTBOUND"),
-             listener("gw", hcm(route("/", to("orders")), filters=lane_filters(**entry)))],
-            [cluster("app", at), cluster("internet", at),
-             cluster("orders", endpoint(at), member(("127.0.0.1", 2), lane="gray"),
-                     member(("127.0.0.1", 3), "UNHEALTHY", lane="gray")),
-             cluster("stock", member(("127.0.0.1", 4), shadow_ok=True),
-                     member(("127.0.0.1", 5), lane=["dev", "gray"])),
-             cluster("<i>odd</i>", endpoint(at))]))
-
-    def write(self, table):
-        new = self.table_path.with_suffix(".new")
-        new.write_text(table if isinstance(table, str) else json.dumps(table))
-        os.replace(new, self.table_path)
-
-    def page(self, target="/lanes", accept=None, **request):
-        headers = [("accept", accept)] if accept else []
-        return fetch(self.proxy.admin_address, target=target, headers=headers, **request)
-
-    def json(self):
-        return self.proxy.admin_json("/lanes?format=json")
-
-    def dry(self, *headers, listener="in", peer="10.1.2.3", **params):
-        pairs = [("dry_run", ""), ("format", "json"), ("listener", listener), ("peer", peer)]
-        pairs += [("header", h) for h in headers] + list(params.items())
-        query = urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote)
-        return self.proxy.admin_json("/lanes?" + query)["dry_run"]
-
-    def bad(self, query):
-        response = self.page("/lanes?dry_run&" + query)
-        assert response.status == 400, response.text
-        return response.text
-
 
 @pytest.fixture(scope="module")
 def pod(shared_bench):
@@ -290,40 +208,6 @@ def test_several_tables_are_told_apart(bench):
 
 # --- for people ---------------------------------------------------------------------------------
 
-VOID = {"meta", "link", "input", "br"}
-
-
-class Tree(html.parser.HTMLParser):
-    """Every element is closed where it belongs; keeps texts and addresses."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.texts, self.elements = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open and self.open[-1] == tag, (tag, self.open)
-        self.open.pop()
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-
-def parsed(text):
-    tree = Tree()
-    tree.feed(text)
-    tree.close()
-    assert tree.open == []
-    for tag, attrs in tree.elements:
-        assert tag not in ("script", "img", "iframe", "i") and (tag != "b" or "class" in attrs)
-        assert not any(str(attrs.get(a, "")).startswith(("http", "//")) for a in ("href", "src", "action"))
-    return tree
-
-
 def test_html_is_well_formed_and_names_are_escaped(pod):
     response = pod.page(accept="text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")
     assert response.headers.get("content-type") == "text/html; charset=UTF-8"
@@ -373,134 +257,6 @@ def test_secrets_are_nowhere(pod):
             response = pod.page(target)
             assert response.status == 200
             assert KEY not in response.text and SECRET not in response.text
-
-
-# --- dry run ------------------------------------------------------------------------------------
-
-ROWS = [  # peer, headers, outcome, trusted, mark, its header, lane, source, flags
-    ("10.1.2.3", ["x-lane:gray"], "kept", True, "gray", "x-lane", "gray", "explicit", []),
-    ("10.1.2.3", ["baggage:k=v,lane=gray"], "kept", True, "gray", "baggage", "gray", "explicit", []),
-    ("10.1.2.3", ["x-mse-tag:gray"], "kept", True, "gray", "x-mse-tag", "gray", "explicit", []),
-    ("10.1.2.3", ["x-lane:zz"], "kept", True, "zz", "x-lane", "zz", "explicit", ["LU"]),
-    ("10.1.2.3", [], "none", True, "", "", "dev", "pod", []),
-    ("10.1.2.3", ["x-lane:gray", "baggage:lane=old"], "dropped", True, "", "", "dev", "pod", []),
-    ("10.1.2.3", ["x-lane:GRAY"], "dropped", True, "", "", "dev", "pod", []),
-    ("192.0.2.1", ["x-lane:gray"], "stripped", False, "gray", "x-lane", "dev", "pod", ["LX"]),
-    ("2001:db8::1", ["x-lane:gray"], "stripped", False, "gray", "x-lane", "dev", "pod", ["LX"]),
-    ("192.0.2.1", ["x-lane:gray", f"x-let-me:{SECRET}"], "kept", False, "gray", "x-lane", "gray",
-     "explicit", []),
-    ("192.0.2.1", ["x-lane:gray", "x-let-me:wrong"], "stripped", False, "gray", "x-lane", "dev", "pod",
-     ["LX"]),
-    ("192.0.2.1", ["x-lane:shadow-l1"], "refused", False, "shadow-l1", "x-lane", "shadow-l1", "none",
-     ["LS"]),
-    ("10.1.2.3", ["x-lane:shadow-zz"], "refused", True, "shadow-zz", "x-lane", "shadow-zz", "explicit",
-     ["LU", "LS"]),
-    ("10.1.2.3", ["x-lane:Shadow-L1"], "refused", True, "", "", "base", "none", ["LS"]),
-]
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r[0]}-{'-'.join(r[1])[:30]}")
-def test_dry_run(pod, row):
-    peer, headers, outcome, trusted, mark, where, lane, source, flags = row
-    run = pod.dry(*headers, peer=peer)
-    assert (run["outcome"], run["trust"]["trusted"]) == (outcome, trusted)
-    assert (run["mark"]["lane"], run["mark"]["header"]) == (mark, where)
-    assert (run["lane"], run["source"]) == (lane, source)
-    assert sorted(run["flags"]) == sorted(flags)
-    if outcome == "refused":
-        assert run["reply"] == {"status": 503, "details": "lane_shadow_refused"}
-        assert run["forwarded"] is None
-    else:
-        told = [v for n, v in run["forwarded"] if n == "x-lane"]
-        assert run["reply"] is None
-        assert told == [lane]  # what is on a pod of dev gets its lane: recolor
-        assert SECRET not in json.dumps(run["forwarded"])
-
-
-def test_dry_run_tells_every_candidate(pod):
-    run = pod.dry("x-lane:shadow-l1", peer="192.0.2.1")
-    assert run["trust"]["reason"] == "no identity, and address not in plaintext_cidrs"
-    assert run["trust"]["candidates"] == [{"rule": "plaintext_cidrs", "index": 0, "holds": False,
-                                           "why": "the peer's address lies outside"}]
-    assert run["allow"] == {"result": "refuse", "candidates": [
-        {"rule": "allow", "index": 0, "holds": False, "why": "the rule does not name the shadow lane"},
-        {"rule": "allow", "index": 1, "holds": False, "why": "the peer's address lies outside"}]}
-    assert pod.dry("x-lane:gray")["allow"] is None
-    assert pod.dry("x-lane:gray", identity="spiffe://x/y")["trust"]["trusted"] is False
-
-
-def test_dry_run_of_entry_rules(pod):
-    run = pod.dry("x-user:ann", f"x-key:{KEY}", listener="gw", cluster="stock")
-    assert (run["lane"], run["source"], run["outcome"]) == ("gray", "entry", "none")
-    assert run["entry"]["rule"] == 0 and run["entry"]["name"] == "testers"
-    assert run["entry"]["asked"] == [{"rule": 0, "taken": True, "fell": ""}]
-    assert run["serves"]["lane"] == "gray"
-    assert run["serves"]["asked"] == [{"lane": "gray", "total": 1, "healthy": 1, "reason": "ok"}]
-    run = pod.dry("x-user:ann", "x-user-id:u1", listener="gw")
-    assert run["entry"]["asked"] == [{"rule": 0, "taken": False, "fell": "secret_header"},
-                                     {"rule": 1, "taken": True, "fell": ""}]
-    assert 0 <= run["entry"]["bucket"] < 10000
-
-
-def test_dry_run_of_what_leaves(pod):
-    assert pod.dry("x-lane:gray", listener="out")["outcome"] == "open"
-    inside = pod.dry("x-lane:gray", listener="out", cluster="stock")
-    assert (inside["outcome"], inside["serves"]["lane"]) == ("kept", "gray")
-    outside = pod.dry("x-lane:gray", "baggage:a=b", listener="out", cluster="internet")
-    assert (outside["outcome"], outside["flags"], outside["serves"]) == ("stripped", ["LX"], None)
-    assert [x for x in outside["forwarded"] if x[0] in ("x-lane", "baggage")] == [["baggage", "a=b"]]
-    shadow = pod.dry("x-lane:shadow-l1", listener="out", cluster="orders")
-    assert shadow["serves"]["refused"] and shadow["serves"]["reason"] == "shadow_refused"
-
-
-def test_dry_run_counts_nothing(pod):
-    watched = "^lane\\.(?!assoc.misses|.*in_cluster)"
-    before = pod.proxy.stats(watched)
-    for _ in range(3):
-        pod.dry("x-lane:gray", "traceparent:00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-        pod.dry("x-lane:gray", peer="192.0.2.1")
-        pod.dry("x-lane:shadow-l1", peer="192.0.2.1")
-        pod.dry("x-user:ann", f"x-key:{KEY}", listener="gw", cluster="orders")
-    assert pod.proxy.stats(watched) == before
-    assert pod.json()["in_flight"] == {"marked": 0, "unmarked": 0, "probes": 0}
-    assert pod.json()["association"]["size"] == 0
-
-
-@pytest.mark.parametrize("query, text", [
-    ("", "listener: there is more than one, expected a name; listeners with a lane filter: in, out, gw"),
-    ("listener=nope", "listener: no such one has a lane filter; listeners with a lane filter: in, out, gw"),
-    ("listener=in&filter=1", "filter: there are 1, expected a number below that"),
-    ("listener=in&filter=x", "filter: expected a number from 0"),
-    ("listener=in&peer=10.1.2", "peer: expected an IP address, such as 10.1.2.3, without a port"),
-    ("listener=in&peer=10.1.2.3:80", "peer: expected an IP address, such as 10.1.2.3, without a port"),
-    ("listener=in&header=x-lane", "header: expected NAME:VALUE"),
-    ("listener=in&header=:path:/x", "header: a name may not begin with ':'; use method, host and path"),
-    ("listener=in&header=x%20y:z", "header: expected a name of letters, digits and !#$%&'*+-.^_`|~"),
-    ("listener=in&header=x-lane:a%00b", "header x-lane: control characters are not allowed in its value"),
-    ("listener=in&header=x-lane:a%0d%0ab:c", "header x-lane: control characters are not allowed in its value"),
-    ("listener=in&" + "header=a:b&" * 101, "header: more than 100"),
-    ("listener=in&method=BREW", "method: expected one of HTTP's, in capital letters"),
-    ("listener=in&host=a%20b", "host: there are characters in it that no host has"),
-    ("listener=in&path=x", "path: expected '/' and then visible ASCII"),
-    ("listener=in&identity=%01", "identity: control characters are not allowed"),
-    ("listener=out&cluster=nope", "cluster: there is none of this name"),
-])
-def test_a_dry_run_that_cannot_be(pod, query, text):
-    assert pod.bad(query) == text + "\n"
-    assert pod.bad(query + "&format=html") == text + "\n"
-
-
-def test_whatever_a_header_holds_is_escaped(pod):
-    value = "\"><script>alert('1')</script>&amp;\xff"
-    query = urllib.parse.urlencode({"listener": "in", "header": "x-odd:" + value, "path": "/<i>'\"",
-                                    "format": "html"}, encoding="latin-1")
-    text = pod.page("/lanes?dry_run&" + query.replace("+", "%20")).body.decode()
-    texts = parsed(text).texts
-    assert "\"><script>alert('1')</script>&amp;\ufffd" in texts
-    fields = {a["name"]: a["value"] for t, a in parsed(text).elements if t == "input"}
-    assert fields["path"] == "/<i>'\""
-    run = pod.dry("x-odd:\"\\\u00e9")
-    assert ["x-odd", "\"\\\u00e9"] in run["forwarded"]
 
 
 # --- gauges -------------------------------------------------------------------------------------

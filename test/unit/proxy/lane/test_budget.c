@@ -316,3 +316,54 @@ LK_TEST(budget, grace_begins_when_the_last_endpoint_goes)
     LK_CHECK(lk_budget_in_grace(scene.budget, 5000, 24999));
     scene_end(&scene);
 }
+
+/* --- read ----------------------------------------------------------------------------------------------------------
+ */
+
+LK_TEST(budget, reading_takes_nothing_and_tells_how_much_is_spent)
+{
+    static const struct lk_fallback_cap nothing = {.percent = 0, .min_rps = 0, .window_ms = WINDOW};
+    struct scene scene = scene_new();
+    struct lk_budget_level level;
+    unsigned granted;
+
+    lk_budget_read(scene.budget, &usual, 1000, &level);
+    LK_CHECK_NEAR(level.spent, 0, 1e-9);
+    LK_CHECK_NEAR(level.allowed_rps, 10, 1e-9);
+    LK_CHECK_NEAR(level.base_rps, 0, 1e-9);
+    granted = burst(scene.budget, &usual, 100, 1000);
+    LK_CHECK(granted > 0);
+    lk_budget_read(scene.budget, &usual, 1000, &level);
+    LK_CHECK(level.spent > 0.7 && level.spent <= 1);
+    LK_CHECK_EQ_UINT(burst(scene.budget, &usual, 1, 1000), 0);
+    lk_budget_read(scene.budget, &usual, 1000 + WINDOW, &level);
+    LK_CHECK_NEAR(level.spent, 0, 1e-9);
+    lk_budget_read(scene.budget, &nothing, 1000, &level);
+    LK_CHECK_NEAR(level.spent, 1, 1e-9); /* grants nothing */
+    scene_end(&scene);
+}
+
+struct seen {
+    unsigned count;
+    char text[128];
+};
+
+static void note_budget(void *arg, struct lk_str cluster, struct lk_str lane, const struct lk_budget *budget)
+{
+    struct seen *seen = arg;
+
+    LK_CHECK_NOT_NULL(budget);
+    seen->count++;
+    snprintf(seen->text, sizeof(seen->text), "%.*s at %.*s", LK_STR_ARG(lane), LK_STR_ARG(cluster));
+}
+
+LK_TEST(budget, all_of_them_are_listed_by_name)
+{
+    struct scene scene = scene_new();
+    struct seen seen = {0, ""};
+
+    lk_budgets_each(scene.budgets, note_budget, &seen);
+    LK_CHECK_EQ_UINT(seen.count, 1);
+    LK_CHECK_STR(seen.text, "gray at orders");
+    scene_end(&scene);
+}

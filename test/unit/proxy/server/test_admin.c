@@ -6,6 +6,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/mem.h"
+#include "proxy/filter/admin_page.h"
 #include "proxy/filter/registry.h"
 #include "test/support/lk_test.h"
 
@@ -17,7 +18,50 @@
 
 static const struct lk_listener_filter *const no_listener_filters[] = {NULL};
 static const struct lk_network_filter *const no_network_filters[] = {NULL};
-static const struct lk_http_filter *const no_http_filters[] = {NULL};
+
+/* --- a filter type with pages of its own ---------------------------------------------------------------------------
+ */
+
+static bool next_page(struct lk_admin_call *call)
+{
+    unsigned *left = call->state;
+
+    if (--*left % 2 == 0)
+        lk_admin_call_printf(call, "piece %u\n", *left);
+    return *left > 0;
+}
+
+static void answer_pieces(struct lk_admin_call *call)
+{
+    call->state = lk_arena_zalloc(call->arena, sizeof(unsigned));
+    *(unsigned *)call->state = 6;
+    lk_admin_call_status(call, 200, "text/odd");
+    lk_admin_call_stream(call, next_page);
+}
+
+static void answer_at_once(struct lk_admin_call *call)
+{
+    struct lk_str value;
+
+    if (!lk_admin_call_param(call, "v", &value)) {
+        lk_admin_call_fail(call, 400, "v: there is none\n");
+        return;
+    }
+    lk_admin_call_html(call, "<title>");
+    lk_admin_call_escaped(call, value);
+    lk_admin_call_escaped(call, call->accept);
+}
+
+static const struct lk_admin_param_help page_params[] = {{"v", "Any value"}, {NULL, NULL}};
+static const struct lk_filter_page filter_pages[] = {
+    {.path = "/mine", .help = "a page of a filter", .params = page_params, .answer = answer_at_once},
+    {.path = "/mine/pieces", .help = "in pieces", .answer = answer_pieces},
+    {.path = "/mine/change", .mutates = true, .help = "changes something", .answer = answer_at_once},
+    {.path = NULL},
+};
+static const struct lk_http_filter filter_with_pages = {.name = "mine", .type = "mine", .admin_pages = filter_pages};
+static const struct lk_http_filter filter_without = {.name = "other", .type = "other"};
+static const struct lk_http_filter *const http_filters[] = {&filter_without, &filter_with_pages, NULL};
 
 struct fixture {
     struct lk_options options;
@@ -120,7 +164,7 @@ static void set_up(struct fixture *fixture)
     fixture->options = (struct lk_options){.concurrency = 1, .file_flush_interval_ms = 1000};
     fixture->registry = (struct lk_registry){.listener_filters = no_listener_filters,
                                              .network_filters = no_network_filters,
-                                             .http_filters = no_http_filters,
+                                             .http_filters = http_filters,
                                              .access_loggers = loggers};
     fill_bootstrap(fixture);
     fixture->server.options = &fixture->options;
@@ -332,7 +376,7 @@ LK_TEST(admin, writes_long_lists_in_pieces)
 
 LK_TEST(admin, survives_clients_that_leave_at_any_moment)
 {
-    static const char *const pages[] = {"/clusters", "/memory", "/stats", "/ready"};
+    static const char *const pages[] = {"/clusters", "/memory", "/stats", "/ready", "/mine/pieces"};
     struct fixture fixture;
 
     set_up(&fixture);
@@ -477,5 +521,49 @@ LK_TEST(admin, says_when_the_address_cannot_be_had)
     fixture.bootstrap.admin.access_log_path = LK_STR("/tmp/x"); /* no such logger here */
     LK_CHECK_NULL(lk_admin_new(&fixture.server, &error));
     LK_CHECK_CONTAINS(error.text, "admin.access_log[1]");
+    tear_down(&fixture);
+}
+
+LK_TEST(admin, shows_pages_of_filter_types)
+{
+    struct fixture fixture;
+    const char *reply;
+
+    set_up(&fixture);
+    reply = ask(&fixture, "GET /mine?v=%3Cb%3E HTTP/1.1\r\nAccept: text/x", "");
+    check_status(reply, "200");
+    LK_CHECK_CONTAINS(reply, "content-type: text/html; charset=UTF-8");
+    LK_CHECK_CONTAINS(reply, "<title>&lt;title&gt;</title>");
+    LK_CHECK_CONTAINS(reply, "<body>\n&lt;b&gt;text/x");
+    reply = get(&fixture, "/mine");
+    check_status(reply, "400");
+    LK_CHECK_CONTAINS(reply, "\r\n\r\nv: there is none\n");
+    LK_CHECK_CONTAINS(get(&fixture, "/help"), "  /mine: a page of a filter\n      v: Any value\n");
+    LK_CHECK_CONTAINS(get(&fixture, "/"), "<a href='mine/pieces'>");
+    tear_down(&fixture);
+}
+
+LK_TEST(admin, sends_pages_of_filter_types_in_pieces)
+{
+    struct fixture fixture;
+    const char *reply;
+
+    set_up(&fixture);
+    reply = get(&fixture, "/mine/pieces");
+    check_status(reply, "200");
+    LK_CHECK_CONTAINS(reply, "content-type: text/odd");
+    LK_CHECK_CONTAINS(reply, "Transfer-Encoding: chunked");
+    LK_CHECK_EQ_UINT(count_of(reply, "piece "), 3);
+    tear_down(&fixture);
+}
+
+LK_TEST(admin, guards_pages_of_filter_types_that_change_something)
+{
+    struct fixture fixture;
+
+    set_up(&fixture);
+    check_status(get(&fixture, "/mine/change?v=1"), "405");
+    check_status(ask(&fixture, "POST /mine/change?v=1 HTTP/1.1\r\nOrigin: http://evil.example", ""), "403");
+    check_status(ask(&fixture, "POST /mine/change?v=1 HTTP/1.1", ""), "200");
     tear_down(&fixture);
 }

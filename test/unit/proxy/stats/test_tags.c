@@ -54,6 +54,11 @@ LK_TEST(tags, default_rules_cut_the_variable_parts)
         {"listener_manager.workers_started", "listener_manager.workers_started"},
         {"cluster_manager.active_clusters", "cluster_manager.active_clusters"},
         {"server.uptime", "server.uptime"},
+        {"lane.gray.in_cluster.orders.endpoints", "lane.endpoints|lane=gray|cluster=orders"},
+        {"lane.dev.p.in_cluster.outbound|80||web.shop.endpoints_healthy",
+         "lane.endpoints_healthy|lane=dev.p|cluster=outbound|80||web.shop"},
+        {"lane._other.in_cluster.a.in_cluster.b.endpoints", "lane.endpoints|lane=_other|cluster=a.in_cluster.b"},
+        {"lane.gray.rq_in", "lane.gray.rq_in"},
         {"", ""},
     };
     struct lk_tags *tags = lk_tags_new();
