@@ -28,8 +28,7 @@ static void stay(struct lk_lane_stream *stream)
     };
 
     lk_lane_ask_mark(&ask, stream->requested);
-    stream->selector = lk_lane_selector_new(stream->arena, stream->info, &ask,
-                                            stream->attachment != NULL ? stream->attachment->scopes : NULL);
+    stream->selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
 }
 
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster)

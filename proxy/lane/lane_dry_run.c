@@ -225,7 +225,7 @@ static void explain_choice(struct world *world)
     ask = world->stream->selector->ask;
     ask.budgets = NULL;
     ask.now_ms = lk_loop_now_ms(world->stream->loop);
-    ask.overloaded = lk_lane_overloaded(world->input->cluster, ask.priority);
+    ask.overloaded = lk_lane_overloaded(&ask, world->input->cluster);
     run->steps = lk_arena_array(&run->arena, notes.cap, sizeof(*run->steps));
     run->choice = lk_lane_pick(&ask, world->input->cluster, &notes.recorder);
     run->chosen = true;

@@ -6,6 +6,7 @@ struct scene {
     struct fixture f;
     struct lk_lane_filter_config config;
     struct lk_lane_settings settings;
+    struct lk_lane_runtime runtime; /* counts, no more */
     struct lk_arena arena;
     struct lk_stream_info info;
     struct lk_lane_stream stream;
@@ -18,6 +19,9 @@ static void begin(struct scene *s, const char *hosts, const char *pod)
     set_hosts(&s->f, hosts);
     lk_arena_init(&s->arena);
     s->config.connections = true;
+    s->runtime.names = lk_lane_names_new(s->f.up->stats, 0);
+    s->runtime.unnamed = lk_lane_scopes_new(s->runtime.names, NULL, 0);
+    s->settings.runtime = &s->runtime;
     s->settings.config = &s->config;
     s->settings.outbound = true;
     s->settings.pod_lane = lk_str_from(pod);
@@ -28,6 +32,8 @@ static void begin(struct scene *s, const char *hosts, const char *pod)
 static void finish(struct scene *s)
 {
     lk_arena_reset(&s->arena);
+    lk_lane_scopes_free(s->runtime.unnamed);
+    lk_lane_names_free(s->runtime.names);
     fini(&s->f);
 }
 
