@@ -6,6 +6,9 @@
 #include "proxy/config/lane_name.h"
 #include "proxy/lane/lane_members.h"
 
+/* Clusters without a change between two looks at the clock. */
+#define UNCHANGED_AT_ONCE 64u
+
 enum { TOTAL, HEALTHY };
 
 static const struct lk_stat_def defs[] = {{"endpoints", LK_STAT_GAUGE}, {"endpoints_healthy", LK_STAT_GAUGE}};
@@ -32,6 +35,8 @@ struct lk_lane_gauges {
     struct lk_lane_runtime *runtime;
     size_t max, pair_count;
     struct lk_map records;
+    struct record **order; /* as clusters were visited the last time; NULL beyond that */
+    size_t order_cap;
     struct lk_stats_scope *beyond_scope; /* NULL: all pairs have gauges of their own so far */
     struct lk_lane_count beyond;
     struct lk_timer timer;
@@ -74,6 +79,19 @@ static struct record *record_of(struct lk_lane_gauges *gauges, struct lk_str clu
         lk_map_set(&gauges->records, record->name, record);
     }
     return record;
+}
+
+/* As a rule clusters come in the same order, which saves a search. */
+static struct record *record_at(struct lk_lane_gauges *gauges, size_t at, struct lk_str cluster)
+{
+    size_t cap = gauges->order_cap;
+
+    gauges->order = lk_grow(gauges->order, &gauges->order_cap, at + 1, sizeof(struct record *));
+    if (gauges->order_cap > cap)
+        memset(gauges->order + cap, 0, (gauges->order_cap - cap) * sizeof(struct record *));
+    if (gauges->order[at] == NULL || !lk_str_eq(gauges->order[at]->name, cluster))
+        gauges->order[at] = record_of(gauges, cluster);
+    return gauges->order[at];
 }
 
 /* As a rule the lane's pair is where its lane stands in the table. NULL: no more pairs. */
@@ -158,9 +176,10 @@ static void recount(struct lk_lane_gauges *gauges, struct record *record, struct
     gauges->beyond.healthy += record->beyond.healthy - before.healthy;
 }
 
+/* Hosts are set on this thread only, so they are looked at without a lock. */
 static bool is_current(struct lk_lane_gauges *gauges, struct record *record, struct lk_cluster *cluster)
 {
-    struct lk_host_set *set = lk_cluster_hosts(cluster);
+    const struct lk_host_set *set = cluster->hosts;
     const struct record seen = {
         .change = gauges->runtime->change,
         .sibling_change = gauges->sibling_change,
@@ -170,8 +189,6 @@ static bool is_current(struct lk_lane_gauges *gauges, struct record *record, str
     bool current = record->change == seen.change && record->sibling_change == seen.sibling_change &&
                    record->version == seen.version && record->epoch == seen.epoch;
 
-    if (set != NULL)
-        lk_host_set_unref(set);
     gauges->sum = gauges->sum * 31 + seen.version * 17 + seen.epoch;
     record->change = seen.change;
     record->sibling_change = seen.sibling_change;
@@ -189,11 +206,11 @@ static void visit(void *arg, struct lk_cluster *cluster)
 
     if (gauges->stopped || gauges->seen++ < gauges->at)
         return;
-    gauges->at++;
-    record = record_of(gauges, cluster->config->name);
-    if (is_current(gauges, record, cluster))
+    record = record_at(gauges, gauges->at++, cluster->config->name);
+    if (!is_current(gauges, record, cluster))
+        recount(gauges, record, cluster);
+    else if (gauges->at % UNCHANGED_AT_ONCE != 0)
         return;
-    recount(gauges, record, cluster);
     gauges->stopped = lk_clock_us() >= gauges->deadline_us;
 }
 
@@ -300,6 +317,7 @@ void lk_lane_gauges_free(struct lk_lane_gauges *gauges)
     for (size_t i = 0; (slot = lk_map_next(&gauges->records, &i));)
         free_record(slot->value);
     lk_map_fini(&gauges->records);
+    lk_free(gauges->order);
     if (gauges->beyond_scope != NULL)
         close_scope(gauges->beyond_scope);
     lk_free(gauges);
