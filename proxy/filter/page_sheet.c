@@ -4,7 +4,7 @@
 #include "proxy/base/mem.h"
 
 /* A text column is no wider than this; the last is as wide as it is. */
-#define WIDTH_MAX 48u
+#define WIDTH_MAX 72u
 
 static void put(struct lk_sheet *sheet, const char *text)
 {
