@@ -256,6 +256,20 @@ static enum lk_lane_dry_outcome outcome_of(const struct world *world)
     return world->settings.inbound || world->input->cluster != NULL ? LK_LANE_DRY_KEPT : LK_LANE_DRY_OPEN;
 }
 
+/* Where a secret is still there, as on the way out, it is not shown. */
+static void hide_secrets(const struct world *world, struct lk_headers *headers)
+{
+    const struct lk_header_set *sets[] = {&world->real->trust.secrets,
+                                          world->attachment != NULL ? &world->attachment->secrets : NULL};
+
+    LK_HEADERS_FOREACH(h, headers)
+    {
+        for (size_t i = 0; i < LK_ARRAY_LEN(sets); i++)
+            if (sets[i] != NULL && lk_header_set_has(sets[i], h->id, h->name))
+                h->value = LK_STR("(secret)");
+    }
+}
+
 static void tell(struct world *world, bool goes_on)
 {
     const struct lk_lane_stream *stream = world->stream;
@@ -272,6 +286,7 @@ static void tell(struct world *world, bool goes_on)
         return;
     run->forwarded = lk_arena_zalloc(arena, sizeof(*run->forwarded));
     lk_headers_clone(run->forwarded, &world->headers, arena);
+    hide_secrets(world, run->forwarded);
 }
 
 struct lk_lane_dry_run *lk_lane_dry_run_new(const struct lk_lane_settings *settings, struct lk_loop *loop,

@@ -67,7 +67,7 @@ struct lk_lane_dry_run {
     size_t rule_count;
     uint64_t flags;               /* bits of enum lk_response_flag */
     const char *details;          /* of the refusal; NULL: it goes on */
-    struct lk_headers *forwarded; /* NULL: refused */
+    struct lk_headers *forwarded; /* without the values of secret headers; NULL: refused */
     bool chosen;                  /* the cluster is of the mesh: choice tells who would serve */
     struct lk_lane_choice choice;
     struct lk_lane_dry_step *steps;

@@ -115,7 +115,8 @@ static struct pair *pair_of(struct lk_lane_gauges *gauges, struct record *record
 static void add(struct lk_lane_gauges *gauges, struct record *record, struct lk_str lane, size_t likely,
                 const struct lk_lane_count *hosts)
 {
-    struct lk_str name = lk_lane_names_has(gauges->runtime->names, lane) ? lane : other;
+    bool own = lk_lane_name_is_base(lane) || lk_lane_names_has(gauges->runtime->names, lane);
+    struct lk_str name = own ? lane : other;
     struct pair *pair = pair_of(gauges, record, name, likely);
     struct lk_lane_count *sum = pair != NULL ? &pair->hosts : &record->beyond;
 

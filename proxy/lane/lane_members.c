@@ -1,6 +1,8 @@
 /* Endpoints by lane, cluster by cluster. See lane_members.h. */
 #include "proxy/lane/lane_members.h"
 
+#include "proxy/base/mem.h"
+
 const struct lk_lane_table *lk_lane_settings_table(const struct lk_lane_settings *settings)
 {
     struct lk_lane_source_info info;
@@ -60,15 +62,17 @@ void lk_lane_members_read(const struct lk_lane_settings *settings, const struct 
                           struct lk_cluster *cluster, struct lk_arena *arena, struct lk_lane_members *out)
 {
     size_t lanes = table != NULL ? table->lane_count : 1;
-    struct lk_lane_member *items;
+    struct lk_lane_member items[LK_LANES_MAX + 1];
+    struct lk_lane_member *kept;
     struct lk_host_set *set;
 
+    LK_ASSERT(lanes <= LK_ARRAY_LEN(items));
     *out = (struct lk_lane_members){.boundary = lk_lane_boundary(&settings->config->egress, cluster->config)};
     if (!out->boundary.mesh)
         return;
-    items = lk_arena_array(arena, lanes, sizeof(*items));
     set = lk_cluster_hosts(cluster);
-    items[out->count++].hosts = lk_lane_count_base(&settings->membership, table, set);
+    items[out->count++] =
+        (struct lk_lane_member){LK_LANE_INDEX_BASE, lk_lane_count_base(&settings->membership, table, set)};
     out->shadow_ok = lk_lane_count_shadow_ok(&settings->membership, table, set);
     for (size_t i = 1; i < lanes; i++) {
         struct lk_lane_count count = count_lane(settings, cluster, set, table->lanes[i].name);
@@ -76,7 +80,9 @@ void lk_lane_members_read(const struct lk_lane_settings *settings, const struct 
         if (count.total > 0)
             items[out->count++] = (struct lk_lane_member){(uint16_t)i, count};
     }
-    out->items = items;
+    kept = lk_arena_array(arena, out->count, sizeof(*kept));
+    memcpy(kept, items, out->count * sizeof(*kept));
+    out->items = kept;
     if (set != NULL)
         lk_host_set_unref(set);
 }

@@ -2,9 +2,10 @@
  * The page /lanes as JSON. What is there once (tables, filters, counts) is written in the turn in which the report is
  * complete; clusters follow in pieces, out of the report's copies.
  */
+#include "proxy/base/clock.h"
 #include "proxy/lane/lane_page_internal.h"
 
-/* Clusters, or lanes of the coverage, in one piece. */
+/* Clusters, or lanes of the coverage, in one piece; fewer when they take long. */
 #define PIECE 100u
 
 enum { GROUP, CLUSTERS, OUTSIDE, COVERAGE, GROUP_END };
@@ -153,6 +154,7 @@ static void put_cluster(struct lk_json_out *out, const struct lk_lane_report_gro
 static void put_coverage(struct lk_json_out *out, const struct lk_lane_report_group *group, size_t index)
 {
     const struct lk_lane_report_lane *lane = &group->lanes[index];
+    size_t missing = group->cluster_count - lane->services;
     size_t listed = 0;
 
     lk_json_object(out, NULL);
@@ -160,9 +162,9 @@ static void put_coverage(struct lk_json_out *out, const struct lk_lane_report_gr
     lk_json_text(out, "kind", lk_str_from(lk_lane_kind_text(lane->kind)));
     lk_json_uint(out, "clusters", group->cluster_count);
     lk_json_uint(out, "covered", lane->services);
-    lk_json_uint(out, "missing_count", group->cluster_count - lane->services);
+    lk_json_uint(out, "missing_count", missing);
     lk_json_list(out, "missing"); /* the first of them */
-    for (size_t i = 0; i < group->cluster_count && listed < LK_LANE_PAGE_NAMES; i++) {
+    for (size_t i = 0; listed < missing && listed < LK_LANE_PAGE_NAMES; i++) {
         if (lk_lane_report_covers(&group->clusters[i], lane, index))
             continue;
         lk_json_text(out, NULL, group->clusters[i].name);
@@ -195,9 +197,10 @@ static void next_phase(struct lk_lane_page_json *page, unsigned phase, const cha
 /* Rows of a phase, a piece of them; false when there are no more. */
 static bool put_rows(struct lk_lane_page_json *page, const struct lk_lane_report_group *group, size_t count)
 {
+    uint64_t deadline_us = lk_clock_us() + LK_LANE_REPORT_SLICE_US;
     size_t end = LK_MIN(page->row + PIECE, count);
 
-    for (; page->row < end; page->row++) {
+    for (; page->row < end && lk_clock_us() < deadline_us; page->row++) {
         if (page->phase == CLUSTERS)
             put_cluster(&page->out, group, &group->clusters[page->row]);
         else if (page->phase == OUTSIDE)

@@ -5,6 +5,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* Clusters named in a line. */
+#define NAMES_SHOWN 20u
+
 struct page {
     struct lk_sheet sheet;
     struct lk_arena *arena;
@@ -361,20 +364,23 @@ static void put_matrix(struct page *page, const struct lk_lane_report_group *gro
 static void put_gap(struct page *page, const struct lk_lane_report_group *group, size_t index)
 {
     const struct lk_lane_report_lane *lane = &group->lanes[index];
-    struct lk_str *names = lk_arena_array(page->arena, group->cluster_count + 1, sizeof(*names));
+    size_t missing = group->cluster_count - lane->services;
+    struct lk_str names[NAMES_SHOWN];
     struct lk_str text;
     size_t count = 0;
 
-    for (size_t i = 0; i < group->cluster_count; i++)
+    for (size_t i = 0; count < missing && count < NAMES_SHOWN; i++)
         if (!lk_lane_report_covers(&group->clusters[i], lane, index))
             names[count++] = group->clusters[i].name;
-    text = lk_lane_names_text(page->arena, names, count, 20);
-    if (count == 0)
+    text = lk_lane_names_text(page->arena, names, count, NAMES_SHOWN);
+    if (missing > count)
+        text = text_of(page, "%.*s and %zu more", LK_STR_ARG(text), missing - count);
+    if (missing == 0)
         lk_sheet_line(&page->sheet, LK_TONE_GOOD, "%.*s: all %zu clusters have it", LK_STR_ARG(lane->name),
                       group->cluster_count);
     else
         lk_sheet_line(&page->sheet, LK_TONE_BAD, "%.*s: %zu of %zu clusters have it, missing in %.*s",
-                      LK_STR_ARG(lane->name), group->cluster_count - count, group->cluster_count, LK_STR_ARG(text));
+                      LK_STR_ARG(lane->name), lane->services, group->cluster_count, LK_STR_ARG(text));
 }
 
 static void put_group(struct page *page, const struct lk_lane_report_group *group)
@@ -391,7 +397,7 @@ static void put_group(struct page *page, const struct lk_lane_report_group *grou
         if (group->lanes[i].active && shown++ < LK_LANE_PAGE_COLUMNS)
             put_gap(page, group, i);
     if (group->outside_count > 0) {
-        struct lk_str names = lk_lane_names_text(page->arena, group->outside, group->outside_count, 20);
+        struct lk_str names = lk_lane_names_text(page->arena, group->outside, group->outside_count, NAMES_SHOWN);
 
         lk_sheet_line(&page->sheet, LK_TONE_DIM, "outside of the mesh: %.*s", LK_STR_ARG(names));
     }

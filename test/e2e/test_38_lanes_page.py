@@ -253,7 +253,8 @@ def test_secrets_are_nowhere(pod):
     for form in ("text", "json", "html"):
         for target in (f"/lanes?format={form}",
                        f"/lanes?dry_run&format={form}&listener=gw&peer=10.1.2.3&cluster=orders"
-                       f"&header=x-key:{KEY}&header=x-user:ann&header=x-let-me:{SECRET}&header=x-lane:gray"):
+                       f"&header=x-key:{KEY}&header=x-user:ann&header=x-let-me:{SECRET}&header=x-lane:gray",
+                       f"/lanes?dry_run&format={form}&listener=out&header=x-key:{KEY}&header=X-Let-Me:{SECRET}"):
             response = pod.page(target)
             assert response.status == 200
             assert KEY not in response.text and SECRET not in response.text

@@ -166,3 +166,20 @@ LK_TEST(lane_gauges, a_table_that_comes_later_is_counted)
     world_fini(&w);
     members_fini();
 }
+
+LK_TEST(lane_gauges, without_a_table_everything_is_base)
+{
+    struct world w;
+
+    memset(&w, 0, sizeof(w));
+    typed_init(&w.t);
+    add_cluster(&w, &w.clusters[0], "b", LK_CLUSTER_EDS);
+    w.out = configure(&w.t, LK_DIRECTION_OUTBOUND, "{" TRUSTED "}");
+    LK_CHECK_NOT_NULL(w.out);
+    set_members(&w, "b", "lane=gray,-");
+    complete(runtime_of(&w)->gauges);
+    LK_CHECK_EQ_UINT(endpoints(&w, "base", "b", "endpoints"), 1);
+    LK_CHECK_EQ_UINT(lk_lane_gauges_count(runtime_of(&w)->gauges), 1);
+    world_fini(&w);
+    members_fini();
+}
