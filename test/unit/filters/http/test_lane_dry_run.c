@@ -200,8 +200,7 @@ LK_TEST(lane_dry_run, asks_entry_rules_at_an_entry)
     LK_CHECK_EQ_INT(dry.run->rules[0].verdict, LK_ENTRY_FELL_HEADER);
     LK_CHECK_LKSTR(dry.run->choice.served, "base");
     dry_end(&dry);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_dry_run, tells_what_leaves_the_mesh)
@@ -232,8 +231,7 @@ LK_TEST(lane_dry_run, tells_what_leaves_the_mesh)
     LK_CHECK_EQ_INT(dry.run->choice.reason, LK_LANE_REASON_ABSENT);
     LK_CHECK_EQ_UINT(dry.run->step_count, 2);
     dry_end(&dry);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_dry_run, works_before_any_table_has_come)

@@ -41,8 +41,7 @@ LK_TEST(lane_gauges, follow_endpoints)
     LK_CHECK_EQ_UINT(endpoints(&w, "gray", "b", "endpoints"), 0);
     LK_CHECK_EQ_UINT(endpoints(&w, "other", "b", "endpoints_healthy"), 1);
     LK_CHECK_EQ_UINT(endpoints(&w, "base", "b", "endpoints"), 0);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, are_made_for_clusters_of_the_mesh_and_every_lane_of_the_table)
@@ -56,8 +55,7 @@ LK_TEST(lane_gauges, are_made_for_clusters_of_the_mesh_and_every_lane_of_the_tab
     LK_CHECK_EQ_UINT(lk_lane_gauges_count(runtime_of(&w)->gauges), 5); /* base, gray, other, old, shadow-l */
     LK_CHECK(lk_stats_find(w.t.context.stats, LK_STR("lane.shadow-l.in_cluster.b.endpoints"), &value));
     LK_CHECK(!lk_stats_find(w.t.context.stats, LK_STR("lane.gray.in_cluster.internet.endpoints"), &value));
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, follow_the_health_of_a_host)
@@ -78,8 +76,7 @@ LK_TEST(lane_gauges, follow_the_health_of_a_host)
     LK_CHECK_EQ_UINT(endpoints(&w, "gray", "b", "endpoints_healthy"), 0);
     LK_CHECK_EQ_UINT(endpoints(&w, "gray", "b", "endpoints"), 1);
     lk_host_set_unref(set);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, sum_up_what_is_beyond_the_bound)
@@ -105,8 +102,7 @@ LK_TEST(lane_gauges, sum_up_what_is_beyond_the_bound)
     LK_CHECK_EQ_UINT(endpoints(&w, "_other", "_other", "endpoints"), 2);
     lk_lane_gauges_free(gauges);
     LK_CHECK_EQ_UINT(endpoints(&w, "_other", "_other", "endpoints"), 0);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, lanes_without_a_name_of_their_own_count_together)
@@ -119,8 +115,7 @@ LK_TEST(lane_gauges, lanes_without_a_name_of_their_own_count_together)
     LK_CHECK_EQ_UINT(endpoints(&w, "gray", "b", "endpoints"), 1);
     LK_CHECK_EQ_UINT(endpoints(&w, "_other", "b", "endpoints"), 2);
     LK_CHECK_EQ_UINT(endpoints(&w, "_other", "b", "endpoints_healthy"), 1);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, sibling_clusters_count_for_the_cluster_they_are_part_of)
@@ -142,8 +137,7 @@ LK_TEST(lane_gauges, sibling_clusters_count_for_the_cluster_they_are_part_of)
     complete(runtime_of(&w)->gauges); /* sees that one has changed */
     complete(runtime_of(&w)->gauges); /* counts all anew */
     LK_CHECK_EQ_UINT(endpoints(&w, "gray", "outbound|80||web", "endpoints"), 1);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, a_table_that_comes_later_is_counted)
@@ -163,8 +157,7 @@ LK_TEST(lane_gauges, a_table_that_comes_later_is_counted)
     LK_CHECK_EQ_UINT(endpoints(&w, "base", "b", "endpoints"), 1);
     LK_CHECK_EQ_UINT(counter(&w, "lane.table_info.revision"), 99); /* the highest of three sources */
     LK_CHECK_EQ_UINT(counter(&w, "lane.table_info.hash"), 0xffffffffffff);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_gauges, without_a_table_everything_is_base)
@@ -180,6 +173,5 @@ LK_TEST(lane_gauges, without_a_table_everything_is_base)
     complete(runtime_of(&w)->gauges);
     LK_CHECK_EQ_UINT(endpoints(&w, "base", "b", "endpoints"), 1);
     LK_CHECK_EQ_UINT(lk_lane_gauges_count(runtime_of(&w)->gauges), 1);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }

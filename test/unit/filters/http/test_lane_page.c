@@ -61,8 +61,7 @@ LK_TEST(lane_page, tells_membership_and_what_is_missing)
     LK_CHECK_CONTAINS(text, "gray: all 1 clusters have it");
     LK_CHECK_CONTAINS(text, "<textarea name='headers'>");
     fake_fini(&fake);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_page, writes_many_clusters_in_pieces_and_cuts_them_for_people)
@@ -93,8 +92,7 @@ LK_TEST(lane_page, writes_many_clusters_in_pieces_and_cuts_them_for_people)
     LK_CHECK_CONTAINS(text, "gray: 225 of 451 clusters have it, missing in b, c1, c3, ");
     LK_CHECK_CONTAINS(text, " and 206 more\n");
     fake_fini(&fake);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_page, begins_anew_when_a_table_changes_meanwhile)
@@ -121,8 +119,7 @@ LK_TEST(lane_page, begins_anew_when_a_table_changes_meanwhile)
     LK_CHECK_EQ_UINT(report.groups[0].lane_count, 1); /* base alone is left */
     LK_CHECK_EQ_UINT(lk_lane_report_count(&report.groups[0].clusters[0], 0).total, 1);
     lk_arena_reset(&arena);
-    world_fini(&w);
-    members_fini();
+    world_end(&w);
 }
 
 LK_TEST(lane_page, outlives_the_filters_it_began_with)
