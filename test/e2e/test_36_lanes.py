@@ -1,45 +1,32 @@
 """Lanes end to end: a gateway and three services, each pod with a proxy of its own."""
 
+import functools
 import json
 import subprocess
-import threading
 
+import lane_scenarios
 import pytest
 from backend import answer
 from bench import binary_of
 from client import fetch, wait_for
 from config import bootstrap, cluster, endpoint, hcm, listener, route, router_filter
+from lane_scenarios import BASE, GRAY, GRAY_PATH, PODS
 from mesh import LANE_FILTER, TRACE, Mesh, header, lane_filters, log, path_of
 
 pytestmark = pytest.mark.lanekeeper_only("lanes are our own")
 
-GRAY = {"lanes": [{"name": "g", "emit_headers": {"x-version": "gray"}}]}
-PODS = ["a", "b", "c", ("a", "g"), ("c", "g")]
-BASE = ["a-base", "b-base", "c-base"]
-GRAY_PATH = ["a-g", "b-base", "c-g"]
 SHADOW = {"lanes": [{"name": "g"}, {"name": "shadow-l1", "kind": "SHADOW",
                                     "emit_headers": {"p-pradar-cluster-test": "1"}}]}
 
 
+@pytest.fixture
+def make(bench):
+    return functools.partial(Mesh, bench)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_a_marked_request_keeps_its_lane_and_returns_to_it(bench, concurrency):
-    mesh = Mesh(bench, GRAY, PODS, concurrency=concurrency)
-    reply = mesh.get(lane="g")
-    a = json.loads(reply.text)
-    assert path_of(a) == GRAY_PATH
-    b, c = a["next"][0], a["next"][0]["next"][0]
-    for seen in (a, b, c):
-        assert header(seen, "x-lane") == ["g"]
-        assert header(seen, "x-version") == ["gray"]
-        assert header(seen, "x-let-me") == []
-    at_a = mesh.pod("a-g").out_log(cluster="b")
-    assert (at_a["requested"], at_a["served"], at_a["reason"]) == ("g", "base", "absent")
-    assert (at_a["source"], at_a["flags"]) == ("explicit", "LF")
-    at_b = mesh.pod("b-base").out_log(cluster="c")
-    assert (at_b["requested"], at_b["served"], at_b["reason"]) == ("g", "g", "ok")
-    assert mesh.pod("a-g").proxy.stat("lane.g.capped") == 0
-    assert mesh.pod("a-g").proxy.stat("lane.g.fallback_absent") == 1
-    assert mesh.walk() == BASE
+def test_a_marked_request_keeps_its_lane_and_returns_to_it(make, concurrency):
+    lane_scenarios.a_mark_is_kept(functools.partial(make, concurrency=concurrency))
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -57,19 +44,12 @@ def test_a_trace_id_is_enough(bench, concurrency):
     assert mesh.walk() == BASE
 
 
-def test_where_nothing_is_forwarded_the_pod_speaks_and_a_loss_is_reported(bench):
-    mesh = Mesh(bench, GRAY, PODS, forwards=())
-    assert mesh.walk(lane="g") == ["a-g", "b-base", "c-base"]
-    assert mesh.pod("a-g").out_log()["source"] == "pod"
-    assert mesh.pod("b-base").proxy.stat("lane.suspect_lost") == 1
-    assert mesh.pod("a-g").proxy.stat("lane.suspect_lost") == 0
+def test_where_nothing_is_forwarded_the_pod_speaks_and_a_loss_is_reported(make):
+    lane_scenarios.a_loss_is_reported(make)
 
 
-def test_with_every_pod_in_the_lane_nothing_need_be_forwarded(bench):
-    mesh = Mesh(bench, GRAY, PODS + [("b", "g")], forwards=())
-    assert mesh.walk(lane="g") == ["a-g", "b-g", "c-g"]
-    assert mesh.pod("b-g").out_log()["source"] == "pod"
-    assert mesh.walk() == BASE
+def test_with_every_pod_in_the_lane_nothing_need_be_forwarded(make):
+    lane_scenarios.pods_speak_for_themselves(make)
 
 
 def test_unmarked_requests_never_reach_a_lane(bench):
@@ -82,29 +62,13 @@ def test_unmarked_requests_never_reach_a_lane(bench):
     assert mesh.pod("b-base").proxy.stat("lane.g.base_rescue") == 1
 
 
-def test_strangers_bring_no_marks(bench):
-    mesh = Mesh(bench, GRAY, PODS, carriers={"aliases": ["x-asm-prefer-tag"]})
-    dirty = [("x-lane", "g"), ("x-lane", "g"), ("baggage", "lane=g,k=v"),
-             ("x-asm-prefer-tag", "g")]
-    reply = mesh.get(dirty)
-    seen = json.loads(reply.text)
-    assert path_of(seen) == BASE
-    assert header(seen, "x-lane") == header(seen, "x-asm-prefer-tag") == []
-    assert header(seen, "baggage") == ["k=v"]
-    assert [v for n, v in reply.headers if n.lower() in ("x-lane", "x-lane-served")] == []
-    assert mesh.gateway.stat("lane.stripped") == 1
-    assert log(mesh.gateway, "gw.log")["flags"] == "LX"
-    assert mesh.walk(dirty + [("x-let-me", "in-please")]) == GRAY_PATH
+def test_strangers_bring_no_marks(make):
+    mesh, dirty = lane_scenarios.strangers_bring_no_marks(make)
     assert mesh.walk(dirty + [("x-let-me", "wrong")]) == BASE
 
 
-def test_parents_serve_where_the_lane_is_absent(bench):
-    mesh = Mesh(bench, {"lanes": [{"name": "dev.p"}, {"name": "dev.p.local", "parent": "dev.p"}]},
-                ["a", "b", "c", ("b", "dev.p"), ("c", "dev.p.local"), ("c", "dev.p")])
-    seen = json.loads(mesh.get(lane="dev.p.local").text)
-    assert path_of(seen) == ["a-base", "b-dev.p", "c-dev.p.local"]
-    assert header(seen["next"][0], "x-lane") == ["dev.p.local"]
-    assert mesh.pod("a-base").out_log()["served"] == "dev.p"
+def test_parents_serve_where_the_lane_is_absent(make):
+    lane_scenarios.parents_serve_where_the_lane_is_absent(make)
 
 
 def test_shadow_traffic_reaches_only_what_opted_in(bench):
@@ -218,58 +182,16 @@ def test_nothing_of_ours_leaves_the_mesh(bench):
     assert pod.out_log(cluster="internet")["reason"] == "stripped"
 
 
-def test_baggage_is_one_line_with_the_mark_first_within_the_limits(bench):
-    mesh = Mesh(bench, GRAY, PODS)
-    members = [f"key{i:02d}=%20{'v' * 100};prop={i}" for i in range(64)]
-    seen = json.loads(mesh.get([("baggage", ",".join(members[:30])),
-                                ("baggage", ",".join(members[30:]))], lane="g").text)
-    (line,) = header(seen, "baggage")
-    got = line.split(",")
-    assert got[0] == "lane=g"
-    assert len(got) == 64 and len(line) <= 8192
-    assert got[1:] == members[:63]
+def test_baggage_is_one_line_with_the_mark_first_within_the_limits(make):
+    lane_scenarios.baggage_is_one_line_within_the_limits(make)
 
 
-def test_an_id_of_two_lanes_tells_nothing(bench):
-    table = {"lanes": [{"name": "g"}, {"name": "h"}]}
-    mesh = Mesh(bench, table, ["a", "b", "c", ("b", "g"), ("b", "h")], forwards=TRACE)
-    both = threading.Barrier(2, timeout=8)
-    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
-    pod = mesh.pod("a-base")
-    pod.gate = lambda _request: both.wait()
-    walks = {}
-
-    def run(lane):
-        walks[lane] = mesh.walk({"traceparent": trace}, lane=lane)
-
-    threads = [threading.Thread(target=run, args=(lane,)) for lane in "gh"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [walks[lane][:2] for lane in "gh"] == [["a-base", "b-base"]] * 2
-    assert pod.proxy.stat("lane.conflict") >= 1
-    pod.forwards = TRACE + ("x-lane",)
-    for thread in (threads := [threading.Thread(target=run, args=(lane,)) for lane in "gh"]):
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert [walks[lane][1] for lane in "gh"] == ["b-g", "b-h"]
+def test_an_id_of_two_lanes_tells_nothing(make):
+    lane_scenarios.an_id_of_two_lanes_tells_nothing(make)
 
 
-def test_a_request_id_ties_though_its_trace_digit_changed(bench):
-    mesh = Mesh(bench, GRAY, PODS, forwards=("x-request-id",))
-    pod = mesh.pod("a-g")
-    original = pod._call
-
-    def retraced(host, headers, kept):
-        changed = [(n, v[:14] + "9" + v[15:] if n.lower() == "x-request-id" else v)
-                   for n, v in headers]
-        return original(host, changed, kept)
-
-    pod._call = retraced
-    assert mesh.walk(lane="g") == GRAY_PATH
-    assert pod.out_log()["source"] == "reqid"
+def test_a_request_id_ties_though_its_trace_digit_changed(make):
+    lane_scenarios.a_request_id_ties_whatever_its_trace_digit(make, "9")
 
 
 def test_an_entry_rule_marks_for_the_whole_chain(bench):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 from lane_mesh import PORT, fast, marks, trail
+from lane_scenarios import BASE, GRAY_PATH
 from mesh import header, log, path_of
 
 SHADOW = {"lanes": [
@@ -12,8 +13,6 @@ SHADOW = {"lanes": [
     {"name": "shadow-l1", "kind": "SHADOW", "emit_headers": {"p-pradar-cluster-test": "1"}},
 ]}  # fmt: skip
 OPTED = {"metadata": {"shadow_ok": True}, "pod_lane": {"shadow_ok": True}}
-BASE = ["a-base", "b-base", "c-base"]
-GRAY_PATH = ["a-g", "b-base", "c-g"]
 
 
 def opted(service, **more):
