@@ -60,9 +60,9 @@ def connect_to_every_worker(proxy, stack):
     raise AssertionError(f"connections of the workers: {[len(fds) for fds in loops]}")
 
 
-def ask_all(clients, data=build("GET", "/")):
+def ask_all(clients):
     for client in clients:
-        client.send(data)
+        client.send(build("GET", "/"))
     return {client.response().headers.get("x-got") for client in clients}
 
 

@@ -13,6 +13,7 @@ from lane_mesh import PORT, fast, trail
 from lane_scenarios import BASE, GRAY, GRAY_PATH, PODS
 from mesh import TRACE, header, path_of
 
+
 def test_a_marked_request_keeps_its_lane_and_returns_to_it(build):
     mesh = lane_scenarios.a_mark_is_kept(build)
     for pod in mesh.pods:  # nothing went past a sidecar
@@ -23,18 +24,23 @@ def test_a_marked_request_keeps_its_lane_and_returns_to_it(build):
 
 @pytest.mark.parametrize("service", ["a", "b"])
 def test_a_trace_id_is_enough_for_every_call(build, service):
-    mesh = build(GRAY, PODS, forwards=TRACE, association={"linger": "1s"})
+    mesh = build(GRAY, PODS, forwards=TRACE)
     caller = mesh.pod("a-g" if service == "a" else "b-base")
     caller.calls = 3
     seen = json.loads(mesh.get(lane="g").text)
     assert path_of(seen) == GRAY_PATH
     below = [path_of(x) for x in (seen if service == "a" else seen["next"][0])["next"]]
     assert below == [GRAY_PATH[1:] if service == "a" else GRAY_PATH[2:]] * 3
-    for name in ("a-g", "b-base"):
-        assert mesh.pod(name).out_log()["source"] == "trace"
-        gone = mesh.pod(name).proxy
-        wait_for(lambda p=gone: p.stat("lane.assoc.size") == 0, "all is forgotten")
+    assert [mesh.pod(name).out_log()["source"] for name in ("a-g", "b-base")] == ["trace"] * 2
     assert mesh.walk() == BASE
+
+
+def test_what_ties_calls_together_is_forgotten(build):
+    mesh = build(GRAY, PODS, forwards=TRACE, association={"linger": "2s"})
+    assert mesh.walk(lane="g") == GRAY_PATH
+    sizes = [(lambda p=mesh.pod(n).proxy: p.stat("lane.assoc.size")) for n in ("a-g", "b-base")]
+    wait_for(lambda: all(size() > 0 for size in sizes), "all is remembered")
+    wait_for(lambda: all(size() == 0 for size in sizes), "all is forgotten")
 
 
 def test_where_nothing_is_forwarded_the_pod_speaks_and_a_loss_is_reported(build):

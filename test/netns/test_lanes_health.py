@@ -8,7 +8,7 @@ from client import wait_for
 from dns_server import DnsServer, resolver
 from health import check, wait_flags
 from lane_mesh import fast, trail
-from lane_scenarios import BASE, GRAY_PATH
+from lane_scenarios import GRAY_PATH
 from mesh import log
 
 RATE = 100  # of each of the two loads, per second
@@ -136,7 +136,8 @@ def wait_members(pod, count):
 
 def test_a_rolling_restart_of_the_only_pod_keeps_to_the_cap(build, ground, dns):
     lane = {"name": "g", "cap": CAP}
-    mesh, b = start(build, dns, ground, {"lanes": [lane]}, [*CALLERS, {"service": "c"}, {"service": "c", "lane": "g"}])
+    pods = [*CALLERS, {"service": "c"}, {"service": "c", "lane": "g"}]
+    mesh, b = start(build, dns, ground, {"lanes": [lane]}, pods)
     plain, gray = loads(mesh)
     c = mesh.pod("c-g")
     with plain, gray:

@@ -245,7 +245,9 @@ class Mesh:
 
 def as_fields(pod):
     """From "a", ("a", "g") or {"service": "a", ...} to the last."""
-    return pod if isinstance(pod, dict) else dict(zip(("service", "lane"), [pod] if isinstance(pod, str) else pod))
+    if isinstance(pod, dict):
+        return pod
+    return dict(zip(("service", "lane"), [pod] if isinstance(pod, str) else pod))
 
 
 def path_of(seen):
