@@ -94,7 +94,8 @@ def read_ways(state, begin, end):
     for number, (pod, line) in enumerate(lines):
         if pod == "gateway":
             ways.append(follow(lines, by_id, number, taken))
-    check(len(taken) == len(lines), f"{len(lines) - len(taken)} log lines belong to no request")
+    left = len(lines) - len(taken)
+    check(left == 0, f"{left} log lines have no id that leads to a request of a user")
     return ways
 
 

@@ -86,6 +86,28 @@ def show_ways(ways):
     print()
 
 
+WHY = {
+    "entry": "a rule of the table",
+    "explicit": "the mark x-lane",
+    "reqid": "x-request-id, seen inbound",
+    "trace": "traceparent, seen inbound",
+}
+
+
+def show_one_way(way):
+    """What each sidecar on it knew of the lane, from what, and who served for which reason."""
+    rows = []
+    for pod in ("gateway", *way.served_by()):
+        for direction in ("entry", "inbound", "outbound"):
+            line = way.hops.get((pod, direction))
+            if line:
+                rows.append((pod_name(pod), direction, line["requested"], WHY[line["source"]],
+                             line["served"], line["reason"]))  # fmt: skip
+    print()
+    print(f"     how {way.user} stayed in her lane, as the lanekeepers logged it")
+    print_table(("at", "way", "lane", "known from", "served by", "reason"), rows)
+
+
 def show_load_test(calls, ways, ends_at=None, why=""):
     """The one way that a pressure test takes; ends_at: who should have been called next."""
     count = edges(ways)

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import lane_log
 from lane_log import LINES_OF_A_WHOLE_WAY, check_way, log_lines, log_sizes, read_ways
-from lane_picture import good, show_graph, show_load_test, show_served, show_ways
+from lane_picture import good, show_graph, show_load_test, show_one_way
+from lane_picture import show_served, show_ways
 from report import Mismatch, check, dim, print_table, private_kilobytes
 
-USERS = [f"user-{number}" for number in range(1, 501)]
+USERS = [f"user-{number}" for number in range(1, 401)]
 LISTED = ("anna", "ben")
 CAROL = ("carol", {"x-preview": "yes"})
 MALLORY = ("mallory", {"x-lane": "gray", "baggage": "lane=gray"})  # marks his requests himself
@@ -81,7 +82,7 @@ def calls_of(options):
     calls = [(user, {}) for user in USERS for _ in range(options.rounds)]
     if options.testers:
         calls += [(user, {}) for user in LISTED] + [CAROL]
-    if options.percent == 0:
+    if options.stranger:
         calls.append(MALLORY)
     random.Random(options.step).shuffle(calls)
     return calls
@@ -100,8 +101,11 @@ def gray_users(ways, options):
         lane = lanes.setdefault(way.user, way.lane)
         check(lane == way.lane, f"{way.user} was in {lane}, then in {way.lane}")
     for tester in (*LISTED, CAROL[0]) if options.testers else ():
-        check(lanes.get(tester) == "gray", f"tester {tester} was in {lanes.get(tester)}")
-    if options.percent == 0:
+        check(
+            lanes[tester] == options.testers,
+            f"tester {tester} was in {lanes[tester]}, not in {options.testers}",
+        )
+    if options.stranger:
         check(lanes["mallory"] == "base", "mallory marked his requests himself and got to gray")
         flags = [way.entry["flags"] for way in ways if way.user == "mallory"]
         check(flags == ["LX"], f"the mark of mallory was not taken off: flags {flags}")
@@ -109,10 +113,10 @@ def gray_users(ways, options):
 
 
 def check_percent(count, percent):
-    """Exact at 0 and 100; else within four standard deviations of the mean."""
+    """Exact at 0 and 100; else within three standard deviations of the mean."""
     share = percent / 100
     mean = len(USERS) * share
-    room = 4 * math.sqrt(mean * (1 - share))
+    room = 3 * math.sqrt(mean * (1 - share))
     check(
         abs(count - mean) <= room,
         f"{count} of {len(USERS)} users are in gray, expected {mean:.0f} ± {room:.0f}",
@@ -127,7 +131,16 @@ def check_release(state, options, made):
         check_way(way, where)
     users = gray_users(ways, options)
     check_percent(len(users), options.percent)
+    check_others(state, options, users)
     return ways, users
+
+
+def check_others(state, options, users):
+    """Against earlier steps: nobody leaves gray as it grows, and the same share is the same users."""
+    gone = earlier(state, options.after) - users if options.after else ()
+    check(not gone, f"users left gray as it grew: {', '.join(sorted(gone)[:5])}")
+    same = not options.same_as or earlier(state, options.same_as) == users
+    check(same, f"other users are in gray than in step {options.same_as}")
 
 
 def earlier(state, step):
@@ -141,30 +154,30 @@ def step_path(state, step):
 def show_release(state, options):
     made = make_calls(state, calls_of(options), 200, LINES_OF_A_WHOLE_WAY)
     ways, users = check_release(state, options, made)
-    if options.after:
-        gone = earlier(state, options.after) - users
-        check(not gone, f"users left gray as it grew: {sorted(gone)[:5]}")
-    if options.same_as:
-        check(earlier(state, options.same_as) == users, "these are other users than before")
     kept = {"options": vars(options), "made": made, "gray": sorted(users)}
     step_path(state, options.step).write_text(json.dumps(kept))
     show_graph(ways)
     show_ways(ways)
     tell_release(state, options, users)
+    if options.stranger:
+        show_one_way(next(way for way in ways if way.user == "anna"))
 
 
 def tell_release(state, options, users):
-    people = f"{len(users)} of {len(USERS)} users are in gray, {100 * len(users) / len(USERS):.1f} %"
-    good(people + (", and the testers anna, ben, carol" if options.testers else ""))
+    names = ", ".join((*LISTED, CAROL[0]))
+    said = {"gray": f"; the testers {names} are", "base": f"; nor are {names}", None: ""}
+    share = f"{len(users)} of {len(USERS)} users are in gray, {100 * len(users) / len(USERS):.1f} %"
+    good(share + said[options.testers])
     if options.rounds > 1:
-        good(f"each of them in the same lane in all of {options.rounds} calls")
-    if options.after and 0 < options.percent:
-        good(f"the {len(earlier(state, options.after))} users who were in gray before still are")
+        good(f"each user was in one lane in all of {options.rounds} calls")
+    if options.after and (before := earlier(state, options.after)):
+        good(f"the {len(before)} users who were in gray before still are")
     if options.same_as:
-        good("they are the same users as the first time at this percentage")
-    if options.percent == 0:
-        good("mallory sends x-lane: gray himself; the gateway takes it off, base serves him")
-    good("no way is mixed: gray is left only at orders, for want of a gray version of it")
+        good("they are the users who were in gray the first time at this percentage")
+    if options.stranger:
+        good("mallory sent x-lane: gray himself: the gateway took it off, base served him")
+    if users or options.testers == "gray":
+        good("no way is mixed: gray is left at orders, for want of a gray version, and nowhere else")
 
 
 def check_again(state, step):
@@ -211,7 +224,9 @@ def load_until_tripped(state, window):
         )
         curl("stock-gray", "8080/-/break?every=2", "-X", "POST")
         line = wait_until(
-            window + 3, lambda: guard_line(state), f"the guard did not trip in {window} + 3 s"
+            window + 2,
+            lambda: guard_line(state),
+            f"the guard has not tripped {window} s + 2 s after stock gray broke",
         )
         so_far = len(log_lines(state, "gateway"))
         wait_until(
@@ -235,6 +250,8 @@ def show_abort(state, options):
     check(users == earlier(state, "5"), "other users are in gray than the first time at 5 %")
     first_failed = min(way.start for way in of_gray if way.code >= 500)
     last_assigned = max(way.start for way in of_gray)
+    tripped = curl("gateway", "15000/stats?filter=^lane.gray.guard_tripped$").split()[-1]
+    check(tripped == "1", f"lane.gray.guard_tripped is {tripped}")
     took = last_assigned - first_failed
     check(
         took <= options.window + 1,
@@ -357,7 +374,8 @@ def parse():
     release.add_argument("--step", required=True)
     release.add_argument("--percent", type=int, required=True)
     release.add_argument("--rounds", type=int, default=1)
-    release.add_argument("--testers", action="store_true")
+    release.add_argument("--testers", choices=("gray", "base"), help="call too; who serves them")
+    release.add_argument("--stranger", action="store_true", help="mallory calls too")
     release.add_argument("--after", help="the step before, whose users of gray must still be there")
     release.add_argument("--same-as", help="a step with the same users of gray")
     commands.add_parser("again").add_argument("step")

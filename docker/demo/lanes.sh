@@ -53,27 +53,15 @@ push() { # puts what the variables say in force, and shows what is new in it
     [ ! -e "$table" ] || mv "$table" "$table.old"
     revision=$((revision + 1))
     lane_table >"$table"
+    line "${dim}lanes.yaml$plain"
     if [ -e "$table.old" ]; then
-        { diff -U0 "$table.old" "$table" || true; } | show_changes
+        { diff -U0 "$table.old" "$table" || true; } | sed '/^---/d; /^+++/d; /^@@/d' |
+            sed "s/^-.*/$red&$plain/; s/^+.*/$green&$plain/; s/^/     $dim│$plain /"
     else
-        show_changes <"$table"
+        sed "s/^/     $dim│$plain /" "$table"
     fi
     put_in_force "$table"
     echo
-}
-
-show_changes() {
-    local text colour
-    printf '     %slanes.yaml%s\n' "$dim" "$plain"
-    while IFS= read -r text; do
-        case $text in
-        ---* | +++* | @@*) continue ;;
-        -*) colour=$red ;;
-        +*) colour=$green ;;
-        *) colour=$plain ;;
-        esac
-        printf '     %s│%s %s%s%s\n' "$dim" "$plain" "$colour" "$text" "$plain"
-    done
 }
 
 put_in_force() { # FILE
@@ -156,14 +144,15 @@ show_pods() {
     for pod in "${pods[@]:1}"; do
         check_rights "$pod"
         case $pod in
-        gateway) said="asks the table which lane a user is in" ;;
-        shop-*) said="service forwards x-request-id, nothing else" ;;
-        orders-*) said="service forwards traceparent, nothing else; there is no gray version of it" ;;
-        *) said="service" ;;
+        gateway) said="lanekeeper alone: asks the table which lane a user is in" ;;
+        shop-*) said="calls orders, passes on x-request-id and nothing else" ;;
+        orders-*) said="calls stock, passes on traceparent and nothing else; has no gray version" ;;
+        *) said="" ;;
         esac
-        good "$(printf '%-12s %s   lanekeeper: uid %d, no rights   %s' "$pod" "$(address4 "$pod")" $proxy_uid \
-            "$dim$said$plain")"
+        good "$(printf '%-12s %s   %s' "$pod" "$(address4 "$pod")" "$dim$said$plain")"
     done
+    line "${dim}beside each service a lanekeeper, uid $proxy_uid without any right, and docker/intercept;"
+    line "that a pod is gray is said by its variable LANE and by the label of its endpoint$plain"
 }
 
 lanes() { python3 docker/demo/lanes.py "$state" "$@" || exit 1; }
@@ -196,22 +185,22 @@ show_all() { # BINARY
     heading "Testers first: by name, or by a header"
     testers=yes
     push
-    lanes release --step testers --testers --percent 0
+    lanes release --step testers --testers gray --stranger --percent 0
 
     heading "5 % of the users"
     percent=5
     push
-    lanes release --step 5 --testers --percent 5 --rounds 2 --after testers
+    lanes release --step 5 --testers gray --percent 5 --rounds 2 --after testers
 
     heading "50 %"
     percent=50
     push
-    lanes release --step 50 --testers --percent 50 --rounds 2 --after 5
+    lanes release --step 50 --testers gray --percent 50 --rounds 2 --after 5
 
     heading "100 %"
     percent=100
     push
-    lanes release --step 100 --testers --percent 100 --after 50
+    lanes release --step 100 --testers gray --percent 100 --after 50
 
     heading "The next release aborts itself: at 5 %, every second answer of stock gray becomes a 500"
     percent=5
@@ -221,7 +210,7 @@ show_all() { # BINARY
     heading "Mended, and armed again by a higher revision"
     break_stock_gray 0
     push
-    lanes release --step mended --testers --percent 5 --same-as 5
+    lanes release --step mended --testers gray --percent 5 --same-as 5
 
     show_load_test
     show_kill_switch
@@ -250,11 +239,12 @@ show_kill_switch() {
     heading "The kill switch, with 50 % in gray and the pressure test going on"
     percent=50
     push
-    lanes release --step before --testers --percent 50 --after mended
+    lanes release --step before --testers gray --percent 50 --after mended
     echo
     enabled=false
     push
-    lanes release --step off --percent 0
+    lanes release --step off --testers base --percent 0
+    echo
     lanes load --expect off
 }
 
