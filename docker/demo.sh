@@ -71,7 +71,8 @@ build_release() { # the tests need packages that the demo does not install
     cmake --preset release -DLANEKEEPER_TESTS=OFF && cmake --build --preset release
 }
 
-stage_files() { # BINARY FILE...: the sidecars run as uid 1337, which may not be able to read this checkout
+# The sidecars run as uid 1337, which may not be able to read this checkout.
+stage_files() { # BINARY FILE...
     install -d "$state"
     install -m 755 "$1" "$state/lanekeeper"
     install -m 644 "${@:2}" "$state"

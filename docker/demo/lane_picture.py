@@ -52,13 +52,19 @@ def show_graph(ways):
     lower = f"╰─ {gray_in:>4} ─▶ shop gray ─ {gray_mid:>4} ─╯"
     middle = f"├─▶ orders ─ {base_mid + gray_mid:>4} ─"
     print(
-        "     " + " " * len(head) + of_base(upper, base_in)
-        + " " * (len(middle) - 1) + of_base(f"╭─ {base_out:>4} ─▶ stock", base_out)
+        "     "
+        + " " * len(head)
+        + of_base(upper, base_in)
+        + " " * (len(middle) - 1)
+        + of_base(f"╭─ {base_out:>4} ─▶ stock", base_out)
     )
     print(f"     {head}┤{' ' * (len(upper) - 2)}{middle}┤")
     print(
-        "     " + " " * len(head) + of_gray(lower, gray_in)
-        + " " * (len(middle) - 1) + of_gray(f"╰─ {gray_out:>4} ─▶ stock gray", gray_out)
+        "     "
+        + " " * len(head)
+        + of_gray(lower, gray_in)
+        + " " * (len(middle) - 1)
+        + of_gray(f"╰─ {gray_out:>4} ─▶ stock gray", gray_out)
     )
     print()
 
@@ -101,8 +107,16 @@ def show_one_way(way):
         for direction in ("entry", "inbound", "outbound"):
             line = way.hops.get((pod, direction))
             if line:
-                rows.append((pod_name(pod), direction, line["requested"], WHY[line["source"]],
-                             line["served"], line["reason"]))  # fmt: skip
+                rows.append(
+                    (
+                        pod_name(pod),
+                        direction,
+                        line["requested"],
+                        WHY[line["source"]],
+                        line["served"],
+                        line["reason"],
+                    )
+                )
     print()
     print(f"     how {way.user} stayed in her lane, as the lanekeepers logged it")
     print_table(("at", "way", "lane", "known from", "served by", "reason"), rows)
@@ -124,4 +138,18 @@ def show_served(served):
     """What the services themselves counted, by pod."""
     print(f"     {dim('requests that the services themselves counted')}")
     print_table(list(served), [[str(count) for count in served.values()]])
+    print()
+
+
+def show_phases(rows):
+    """Requests and failures of each lane, by phase: (name, ways)."""
+
+    def text(ways, lane):
+        those = [way for way in ways if way.lane == lane]
+        return str(len(those)), str(sum(way.code >= 500 for way in those))
+
+    print_table(
+        ("", "requests of base", "failed", "requests of gray", "failed"),
+        [(name, *text(ways, "base"), *text(ways, "gray")) for name, ways in rows],
+    )
     print()

@@ -101,7 +101,7 @@ has_revision() { # POD REVISION
 push_by_hand() { # FILE
     [ -e "$state/lanes" ] || fail "no pods are there; make them with $command --keep"
     put_in_force "$1"
-    good "revision $(sed -n 's/^revision: *//p' "$1") is in force in $(sidecars | wc -l) lanekeepers"
+    good "in force in $(sidecars | wc -l) lanekeepers: $(grep '^revision:' "$1")"
 }
 
 start_pod() { # POD: gateway, or a service and its version
@@ -151,14 +151,15 @@ show_pods() {
         esac
         good "$(printf '%-12s %s   %s' "$pod" "$(address4 "$pod")" "$dim$said$plain")"
     done
-    line "${dim}beside each service a lanekeeper, uid $proxy_uid without any right, and docker/intercept;"
+    line "${dim}beside each service: lanekeeper as uid $proxy_uid, no rights, and docker/intercept;"
     line "that a pod is gray is said by its variable LANE and by the label of its endpoint$plain"
 }
 
 lanes() { python3 docker/demo/lanes.py "$state" "$@" || exit 1; }
 
 break_stock_gray() { # EVERY: each such request fails with 500 from now on; 0: none
-    in_pod stock-gray curl -sf --max-time 5 -o /dev/null -X POST "127.0.0.1:8080/-/break?every=$1" ||
+    local url="127.0.0.1:8080/-/break?every=$1"
+    in_pod stock-gray curl -sf --max-time 5 -o /dev/null -X POST "$url" ||
         fail "the service of stock-gray cannot be reached"
 }
 
@@ -202,7 +203,7 @@ show_all() { # BINARY
     push
     lanes release --step 100 --testers gray --percent 100 --after 50
 
-    heading "The next release aborts itself: at 5 %, every second answer of stock gray becomes a 500"
+    heading "The next release aborts itself: at 5 %, half of what stock gray answers becomes 500"
     percent=5
     push
     lanes abort --window $window
@@ -226,7 +227,8 @@ show_load_test() {
 
     heading "Orders opts in: a shadow pod of it starts"
     add_pods orders-shadow
-    wait_for 10 orders_shadow_is_known || fail "the sidecar of shop-shadow does not find orders-shadow"
+    wait_for 10 orders_shadow_is_known ||
+        fail "the sidecar of shop-shadow does not find orders-shadow"
     lanes load --expect flows
 }
 
@@ -256,11 +258,11 @@ show_end() {
 show_how_to_explore() {
     heading "The pods are still there"
     cat <<TEXT
-     a user          ip netns exec $prefix-users curl -s -H 'x-user: user-7' http://gateway:8080/
-     a tester        ip netns exec $prefix-users curl -s -H 'x-user: anna' http://gateway:8080/
-     pressure test   ip netns exec $prefix-users curl -s -H 'x-load-test: not-for-everybody' http://gateway:8080/
+     a user          ip netns exec $prefix-users curl -s -H 'x-user: user-7' gateway:8080
+     a tester        ip netns exec $prefix-users curl -s -H 'x-user: anna' gateway:8080
+     pressure test   ip netns exec $prefix-users curl -s -H 'x-load-test: not-for-everybody' gateway:8080
      lanes, a page   ip netns exec $prefix-gateway curl -s 127.0.0.1:15000/lanes
-     counters        ip netns exec $prefix-gateway curl -s '127.0.0.1:15000/stats?usedonly&filter=^lane'
+     counters        ip netns exec $prefix-gateway curl -s '127.0.0.1:15000/stats?filter=^lane'
      access log      tail -f $state/orders-base/access.log
      another table   cp $state/table.yaml my.yaml; edit my.yaml, a higher revision too; then
                      $command --push my.yaml

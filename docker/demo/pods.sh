@@ -8,7 +8,7 @@ service_uid=65534                 # the services run as nobody
 proxy_uid=1337
 no_rights=(--clear-groups --bounding-set=-all --no-new-privs)
 later_pods=()                     # that are started when the others run already
-other_names=()                    # what the pods find in /etc/hosts beside each other, "ADDRESS NAME"
+other_names=()                    # further lines of the pods' /etc/hosts, "ADDRESS NAME"
 
 address4() { echo "10.77.0.$(pod_number "$1")"; }
 address6() { echo "fd77::$(pod_number "$1")"; }

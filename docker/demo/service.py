@@ -3,8 +3,8 @@ by name and port first.
 
 It knows nothing of a proxy: it binds its port on every address, calls a plain URL, and passes one
 header on (x-request-id, unless told otherwise), as any service that takes part in tracing does.
-`GET /-/served` tells how many requests it has answered; `POST /-/break?every=2` lets every second one
-fail from then on, `every=0` none.
+`GET /-/served` tells how many requests it has answered; `POST /-/break?every=2` lets every second
+one fail from then on, `every=0` none.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""docker/demo.sh lanes with the proxy under test: what its picture promises, what it keeps, and that
-it notices what is wrong.
+"""docker/demo.sh lanes with the proxy under test: what its picture promises, what it keeps, and
+that it notices what is wrong.
 """
 
 import json
@@ -45,7 +45,7 @@ def shell(command):
 
 
 def as_user(name):
-    command = f"ip netns exec lk-lanes-users curl -sf -H 'x-user: {name}' http://gateway:8080/"
+    command = f"ip netns exec lk-lanes-users curl -sf -H 'x-user: {name}' gateway:8080"
     return shell(command).stdout
 
 
@@ -112,7 +112,8 @@ def test_the_picture_shows_where_a_pressure_test_goes(kept):
     refused = next(text for name, text in step.items() if "orders has none" in name)
     assert "─▶ shop shadow ─ 100 ─✗ orders   503 LS" in refused
     assert re.search(r"\n +0 +0 +100 +0 +0 +0 +0\n", refused)
-    assert "─▶ orders shadow ─ 100 ─▶ stock shadow" in step["Orders opts in: a shadow pod of it starts"]
+    flows = step["Orders opts in: a shadow pod of it starts"]
+    assert "─▶ orders shadow ─ 100 ─▶ stock shadow" in flows
     off = next(text for name, text in step.items() if name.startswith("The kill switch"))
     assert "│ +enabled: false" in off
     assert "0 of 400 users are in gray, 0.0 %; nor are anna, ben, carol" in off
@@ -168,8 +169,8 @@ def test_logs_that_tell_another_story_are_an_error(kept):
 def test_percentages_and_users_that_are_not_as_promised_are_an_error(kept):
     file = STATE / "steps" / "5.json"
     good = json.loads(file.read_text())
-    other = next(f"user-{n}" for n in range(1, 401)
-                 if f"user-{n}" not in json.loads((STATE / "steps" / "50.json").read_text())["gray"])
+    half = json.loads((STATE / "steps" / "50.json").read_text())["gray"]
+    other = next(name for n in range(1, 401) if (name := f"user-{n}") not in half)
     assert again("50").returncode == 0
     file.write_text(json.dumps({**good, "gray": [*good["gray"], other]}))
     assert f"users left gray as it grew: {other}" in again("50").stderr
