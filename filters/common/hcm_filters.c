@@ -156,6 +156,19 @@ static void check_cluster(struct lk_filter_context *context, struct lk_str name,
         lk_errors_add_at(errors, field, "unknown cluster '%.*s'", LK_STR_ARG(name));
 }
 
+/* Where the list itself was written: policies that are inherited are looked at there. */
+static void check_mirrors(struct lk_filter_context *context, const struct lk_mirror_policies *mirrors,
+                          const struct lk_mirror_policies *outer, struct lk_errors *errors)
+{
+    if (outer != NULL && mirrors->items == outer->items)
+        return;
+    for (size_t i = 0; i < mirrors->count; i++) {
+        size_t mark = lk_errors_push_index(errors, "request_mirror_policies", i);
+        check_cluster(context, mirrors->items[i].cluster, "cluster", errors);
+        lk_errors_pop(errors, mark);
+    }
+}
+
 static void check_route(struct lk_filter_context *context, const struct lk_route *route, struct lk_errors *errors)
 {
     if (route->kind != LK_ROUTE_CLUSTER)
@@ -170,14 +183,17 @@ static void check_route(struct lk_filter_context *context, const struct lk_route
         lk_errors_pop(errors, item);
         lk_errors_pop(errors, weighted);
     }
+    check_mirrors(context, &route->action.mirrors, &route->virtual_host->mirrors, errors);
     lk_errors_pop(errors, mark);
 }
 
 void lk_hcm_check_clusters(struct lk_filter_context *context, const struct lk_route_config *routes,
                            struct lk_errors *errors)
 {
+    check_mirrors(context, &routes->mirrors, NULL, errors);
     for (size_t v = 0; v < routes->virtual_host_count; v++) {
         size_t vhost_mark = lk_errors_push_index(errors, "virtual_hosts", v);
+        check_mirrors(context, &routes->virtual_hosts[v].mirrors, &routes->mirrors, errors);
         for (size_t r = 0; r < routes->virtual_hosts[v].route_count; r++) {
             size_t route_mark = lk_errors_push_index(errors, "routes", r);
             check_route(context, &routes->virtual_hosts[v].routes[r], errors);

@@ -1,7 +1,4 @@
-/*
- * Routes as plain immutable data, from envoy.config.route.v3. Compiled lookup tables over it are
- * proxy/router/route_table.
- */
+/* Routes as plain immutable data, from envoy.config.route.v3; proxy/router/route_table compiles them for lookups. */
 #pragma once
 
 #include "proxy/base/ref.h"
@@ -10,6 +7,7 @@
 #include "proxy/config/match_criteria.h"
 #include "proxy/config/matcher.h"
 #include "proxy/config/metadata.h"
+#include "proxy/config/mirror_policy.h"
 #include "proxy/config/tracing_config.h"
 
 #include <stdbool.h>
@@ -171,6 +169,7 @@ struct lk_route_action {
     const struct lk_upgrade_config *upgrades;
     size_t upgrade_count;
     const struct lk_match_criteria *metadata_match; /* NULL: none */
+    struct lk_mirror_policies mirrors;              /* the route's, else the virtual host's, else the table's */
 };
 
 struct lk_redirect_action {
@@ -236,7 +235,8 @@ struct lk_virtual_host {
     size_t per_filter_count;
     const struct lk_metadata *metadata;
     bool has_body_buffer_limit;
-    uint64_t body_buffer_limit; /* per_request_buffer_limit_bytes or request_body_buffer_limit: for replays */
+    uint64_t body_buffer_limit;        /* per_request_buffer_limit_bytes or request_body_buffer_limit: for replays */
+    struct lk_mirror_policies mirrors; /* those of routes that have none; its own or the table's */
 };
 
 struct lk_route_config {
@@ -253,6 +253,7 @@ struct lk_route_config {
     bool ignore_path_parameters_in_path_matching;
     struct lk_str vhost_header;              /* lower case; empty: authority */
     uint32_t max_direct_response_body_bytes; /* 4096 */
+    struct lk_mirror_policies mirrors;       /* those of virtual hosts that have none */
     const struct lk_per_filter_config *per_filter;
     size_t per_filter_count;
 };

@@ -6,9 +6,9 @@
 #include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
 #include "proxy/downstream/http_manager_internal.h"
-#include "proxy/downstream/local_address.h"
 #include "proxy/http/status.h"
 #include "proxy/http/validate.h"
+#include "proxy/io/local_address.h"
 
 static void remove_if_there(struct lk_headers *headers, enum lk_header_id id)
 {

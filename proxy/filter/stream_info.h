@@ -21,9 +21,10 @@ struct lk_weighted_cluster;
 struct lk_metadata;
 struct lk_value;
 struct lk_host;
-struct lk_host_selector; /* proxy/upstream/host_selector.h */
-struct lk_lane_stream;   /* proxy/lane/lane_stream.h */
-struct lk_tcp_steering;  /* network_filter.h */
+struct lk_host_selector;   /* proxy/upstream/host_selector.h */
+struct lk_mirror_selector; /* the same */
+struct lk_lane_stream;     /* proxy/lane/lane_stream.h */
+struct lk_tcp_steering;    /* network_filter.h */
 
 struct lk_conn_info {
     uint64_t id;       /* unique in the process */
@@ -98,8 +99,9 @@ struct lk_stream_info {
     const struct lk_weighted_cluster *weighted;
     struct lk_str route_name;
     struct lk_upstream_info upstream;
-    struct lk_host_selector *selector; /* whom the router asks for a host; NULL: the cluster's balancer */
-    const struct lk_lane_stream *lane; /* of the lane filter; NULL: there is none */
+    struct lk_host_selector *selector;  /* whom the router asks for a host; NULL: the cluster's balancer */
+    struct lk_mirror_selector *mirrors; /* the same for mirrored copies */
+    const struct lk_lane_stream *lane;  /* of the lane filter; NULL: there is none */
     struct lk_str local_reply_body;
     struct lk_dynamic_metadata *dynamic_metadata;
     struct lk_str trace_id, span_id; /* of the request's span; empty: there is none */

@@ -217,13 +217,10 @@ void lk_trace_try_begin(struct lk_http_stream *stream, unsigned attempt)
                          lk_arena_printf(&stream->arena, "%u", attempt - 1));
 }
 
-void lk_trace_try_inject(struct lk_http_stream *stream, struct lk_headers *headers)
+static void inject(struct lk_http_stream *stream, struct lk_headers *headers, struct lk_trace_context context)
 {
     struct lk_request_trace *trace = stream->trace;
-    if (trace == NULL || trace->config->no_propagation)
-        return;
     const struct lk_trace_provider *provider = trace->config->provider;
-    struct lk_trace_context context = trace->try_open ? trace->try_span.context : trace->span.context;
     if (lk_trace_formats_have(&trace->formats, LK_TRACE_SKYWALKING)) {
         context.sw.service = provider->service;
         context.sw.instance = provider->instance;
@@ -231,6 +228,24 @@ void lk_trace_try_inject(struct lk_http_stream *stream, struct lk_headers *heade
         context.sw.target = address_text(stream);
     }
     lk_trace_inject(headers, &trace->formats, &context);
+}
+
+void lk_trace_try_inject(struct lk_http_stream *stream, struct lk_headers *headers)
+{
+    struct lk_request_trace *trace = stream->trace;
+    if (trace != NULL && !trace->config->no_propagation)
+        inject(stream, headers, trace->try_open ? trace->try_span.context : trace->span.context);
+}
+
+void lk_trace_mirror_inject(struct lk_http_stream *stream, struct lk_headers *headers, enum lk_mirror_sampling sampled)
+{
+    struct lk_request_trace *trace = stream->trace;
+    if (trace == NULL || trace->config->no_propagation)
+        return;
+    struct lk_trace_context context = trace->span.context;
+    if (sampled != LK_MIRROR_SAMPLED_AS_REQUEST)
+        context.decision = sampled == LK_MIRROR_SAMPLED ? LK_TRACE_SAMPLE : LK_TRACE_DROP;
+    inject(stream, headers, context);
 }
 
 void lk_trace_try_answered(struct lk_http_stream *stream, unsigned status)

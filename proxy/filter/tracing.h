@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "proxy/config/mirror_policy.h"
 #include "proxy/config/tracing_config.h"
 #include "proxy/filter/access_logger.h"
 #include "proxy/filter/format_eval.h"
@@ -58,6 +59,8 @@ void lk_trace_request_end(struct lk_http_stream *stream);
 void lk_trace_try_begin(struct lk_http_stream *stream, unsigned attempt);
 /* A connection is there: the context of the innermost span goes into the head. */
 void lk_trace_try_inject(struct lk_http_stream *stream, struct lk_headers *headers);
+/* Into the head of a mirrored copy, which has no span of its own: the context of the request's span. */
+void lk_trace_mirror_inject(struct lk_http_stream *stream, struct lk_headers *headers, enum lk_mirror_sampling sampled);
 void lk_trace_try_answered(struct lk_http_stream *stream, unsigned status);
 /* The try is over; it is handed over when the next one begins or the request ends. Further calls do nothing. */
 void lk_trace_try_end(struct lk_http_stream *stream);

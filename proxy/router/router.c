@@ -5,6 +5,7 @@
 #include "proxy/base/rand.h"
 #include "proxy/filter/http_stream.h"
 #include "proxy/filter/tracing.h"
+#include "proxy/router/mirror.h"
 #include "proxy/router/router_reply.h"
 #include "proxy/router/router_request.h"
 #include "proxy/router/router_response.h"
@@ -30,6 +31,8 @@ void lk_router_settle(struct lk_router *router)
     lk_timer_clear(&router->try_idle);
     lk_upstream_request_cancel(&router->attempt);
     lk_router_release_retry(router);
+    if (router->mirrors != NULL)
+        lk_mirrors_cancel(router);
     lk_buf_clear(&router->body);
 }
 
@@ -129,6 +132,8 @@ enum lk_filter_status lk_router_on_data(void *self, struct lk_span data, bool en
     struct lk_router *router = self;
     if (router->done)
         return LK_FILTER_CONTINUE;
+    if (router->mirrors != NULL)
+        lk_mirrors_data(router, data, end);
     keep(router, data);
     if (end)
         request_complete(router);
@@ -152,6 +157,8 @@ enum lk_filter_status lk_router_on_trailers(void *self, struct lk_headers *trail
     struct lk_router *router = self;
     if (router->done)
         return LK_FILTER_CONTINUE;
+    if (router->mirrors != NULL)
+        lk_mirrors_trailers(router, trailers);
     router->trailers = trailers;
     request_complete(router);
     if (router->body_sent)
@@ -307,7 +314,10 @@ enum lk_filter_status lk_router_on_headers(void *self, struct lk_headers *header
     router->bodyless = end;
     if (end)
         request_complete(router);
+    struct lk_list *mirrors = lk_mirrors_new(router);
     lk_router_start_try(router, false);
+    if (mirrors != NULL)
+        lk_mirrors_start(router, mirrors, end);
     return LK_FILTER_CONTINUE;
 }
 

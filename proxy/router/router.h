@@ -54,6 +54,7 @@ struct lk_router {
     struct lk_breaker *breakers;              /* of the last try, by routing priority; NULL: there was none */
     struct lk_breaker *retry_counted;         /* where a running retry counts; NULL: nowhere */
     uint8_t priority;                         /* whose limits count: 0 DEFAULT, 1 HIGH */
+    struct lk_list *mirrors;                  /* copies that await the rest of the request; NULL: none */
     const struct lk_headers *refused_upgrade; /* answered without switching protocols */
     unsigned replays;
     unsigned tries;

@@ -54,14 +54,18 @@ static void charge_group(struct lk_stats_scope *stats, unsigned completed, unsig
     lk_stats_code(stats, codes, status);
 }
 
-void lk_router_charge_code(struct lk_router *router, unsigned status)
+void lk_cluster_charge_code(struct lk_stats_scope *stats, bool internal, unsigned status)
 {
-    struct lk_stats_scope *stats = router->view->stats;
     charge_group(stats, LK_CLUSTER_RQ_COMPLETED, LK_CLUSTER_RQ_1XX, LK_CLUSTER_RQ_CODES, status);
-    if (router->info->internal_request)
+    if (internal)
         charge_group(stats, LK_CLUSTER_INTERNAL_COMPLETED, LK_CLUSTER_INTERNAL_1XX, LK_CLUSTER_INTERNAL_CODES, status);
     else
         charge_group(stats, LK_CLUSTER_EXTERNAL_COMPLETED, LK_CLUSTER_EXTERNAL_1XX, LK_CLUSTER_EXTERNAL_CODES, status);
+}
+
+void lk_router_charge_code(struct lk_router *router, unsigned status)
+{
+    lk_cluster_charge_code(router->view->stats, router->info->internal_request, status);
 }
 
 void lk_router_count_host(struct lk_router *router, unsigned status)

@@ -6,6 +6,8 @@
 /* x-envoy-upstream-service-time and the route's response header changes. */
 void lk_router_prepare_response(struct lk_router *router, struct lk_headers *headers);
 /* One more answer with this status from the cluster, by a host or by ourselves. */
+/* One more answer with this status, of a request that came from outside or from within. */
+void lk_cluster_charge_code(struct lk_stats_scope *stats, bool internal, unsigned status);
 void lk_router_charge_code(struct lk_router *router, unsigned status);
 /* One more answer from the host of the present try. */
 void lk_router_count_host(struct lk_router *router, unsigned status);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "proxy/config/response_flags.h"
+#include "proxy/http/headers.h"
 #include "proxy/upstream/cluster.h"
 
 #include <stdbool.h>
@@ -15,6 +16,13 @@ struct lk_host_selection {
     bool refused;                /* by the selector: the reply below, no retry; else no host is the usual 503 UH */
     enum lk_response_flag flag;
     const char *details; /* response code details, static; also the body of the reply */
+};
+
+/* The same for mirrored copies of the request, which go to other clusters (lk_stream_info.mirrors): it may change their
+ * heads. A refused copy is not sent; flag and details mean nothing. */
+struct lk_mirror_selector {
+    struct lk_host_selection (*select)(struct lk_mirror_selector *self, struct lk_cluster_view *view,
+                                       struct lk_headers *copy, const struct lk_pick *pick);
 };
 
 struct lk_host_selector {

@@ -114,18 +114,28 @@ static void domains(struct lk_decoder *decoder, const Envoy__Config__Route__V3__
     out->domain_count = in->n_domains;
 }
 
-static void virtual_host(struct lk_decoder *decoder, const Envoy__Config__Route__V3__VirtualHost *in, uint32_t max_body,
-                         struct lk_virtual_host *out)
+/* The most specific list holds; lists are not joined. */
+static void inherit_mirrors(struct lk_mirror_policies *mirrors, const struct lk_mirror_policies *outer)
+{
+    if (mirrors->count == 0)
+        *mirrors = *outer;
+}
+
+static void virtual_host(struct lk_decoder *decoder, const Envoy__Config__Route__V3__VirtualHost *in,
+                         const struct lk_route_config *table, struct lk_virtual_host *out)
 {
     struct lk_route *routes = in->n_routes > 0 ? lk_arena_array(decoder->arena, in->n_routes, sizeof(*routes)) : NULL;
 
     out->name = lk_decode_required(decoder, "name", in->name);
     domains(decoder, in, out);
+    out->mirrors = lk_decode_mirrors(decoder, in->n_request_mirror_policies, in->request_mirror_policies);
+    inherit_mirrors(&out->mirrors, &table->mirrors);
     for (size_t i = 0; i < in->n_routes; i++) {
         size_t mark = lk_errors_push_index(decoder->errors, "routes", i);
 
         routes[i].virtual_host = out;
-        route(decoder, in->routes[i], max_body, &routes[i]);
+        route(decoder, in->routes[i], table->max_direct_response_body_bytes, &routes[i]);
+        inherit_mirrors(&routes[i].action.mirrors, &out->mirrors);
         lk_errors_pop(decoder->errors, mark);
     }
     out->routes = routes;
@@ -183,7 +193,7 @@ static void virtual_hosts(struct lk_decoder *decoder, const Envoy__Config__Route
     for (size_t i = 0; i < in->n_virtual_hosts; i++) {
         size_t mark = lk_errors_push_index(decoder->errors, "virtual_hosts", i);
 
-        virtual_host(decoder, in->virtual_hosts[i], out->max_direct_response_body_bytes, &hosts[i]);
+        virtual_host(decoder, in->virtual_hosts[i], out, &hosts[i]);
         lk_errors_pop(decoder->errors, mark);
     }
     out->virtual_hosts = hosts;
@@ -201,6 +211,7 @@ struct lk_route_config *lk_decode_route_config(struct lk_decoder *decoder,
     out->arena = decoder->arena;
     out->name = lk_decode_str(decoder, in->name);
     out->max_direct_response_body_bytes = lk_decode_u32(in->max_direct_response_body_size_bytes, DIRECT_BODY_DEFAULT);
+    out->mirrors = lk_decode_mirrors(decoder, in->n_request_mirror_policies, in->request_mirror_policies);
     out->most_specific_mutations_wins = in->most_specific_header_mutations_wins;
     out->validate_clusters = lk_decode_bool(in->validate_clusters, static_config);
     out->ignore_port_in_host_matching = in->ignore_port_in_host_matching;

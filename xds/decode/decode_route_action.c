@@ -125,6 +125,7 @@ static void route_action(struct lk_decoder *decoder, const Envoy__Config__Route_
     timeouts(decoder, in, out);
     out->retry = lk_decode_retry_policy(decoder, "retry_policy", in->retry_policy);
     upgrades(decoder, in, out);
+    out->mirrors = lk_decode_mirrors(decoder, in->n_request_mirror_policies, in->request_mirror_policies);
 }
 
 void lk_decode_route_action(struct lk_decoder *decoder, const Envoy__Config__Route__V3__RouteAction *in,

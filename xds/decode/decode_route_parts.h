@@ -10,6 +10,8 @@ void lk_decode_route_action(struct lk_decoder *decoder, const Envoy__Config__Rou
 /* After out->metadata_match, which each cluster's own is laid over. */
 void lk_decode_weighted_clusters(struct lk_decoder *decoder, const Envoy__Config__Route__V3__WeightedCluster *in,
                                  struct lk_route_action *out);
+struct lk_mirror_policies lk_decode_mirrors(struct lk_decoder *decoder, size_t count,
+                                            Envoy__Config__Route__V3__RouteAction__RequestMirrorPolicy *const *in);
 void lk_decode_redirect(struct lk_decoder *decoder, const Envoy__Config__Route__V3__RedirectAction *in,
                         struct lk_redirect_action *out);
 void lk_decode_direct_response(struct lk_decoder *decoder, const Envoy__Config__Route__V3__DirectResponseAction *in,

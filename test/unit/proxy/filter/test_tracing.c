@@ -455,3 +455,34 @@ LK_TEST(tracing, filters_may_register_tags_of_the_requests_span)
         finish(s);
     }
 }
+
+LK_TEST(tracing, mirrored_copy_goes_on_below_the_requests_span)
+{
+    static const struct {
+        enum lk_mirror_sampling sampled;
+        const char *received, *flags;
+    } cases[] = {
+        {LK_MIRROR_SAMPLED_AS_REQUEST, W3C("01"), "-01"},
+        {LK_MIRROR_SAMPLED_AS_REQUEST, W3C("00"), "-00"},
+        {LK_MIRROR_SAMPLED, W3C("00"), "-01"},
+        {LK_MIRROR_NOT_SAMPLED, W3C("01"), "-00"},
+    };
+    for (size_t i = 0; i < LK_ARRAY_LEN(cases); i++) {
+        struct setup *s = begin(cases[i].received, LK_TRACE_W3C);
+        lk_trace_request_begin(&s->stream, &s->config, NULL, true);
+        lk_trace_mirror_inject(&s->stream, &s->block.headers, cases[i].sampled);
+        struct lk_str parent = header(s, LK_HEADER_TRACEPARENT);
+        LK_CHECK(lk_str_has_prefix(parent, LK_STR("00-" TRACE "-")));
+        LK_CHECK(lk_str_has_suffix(parent, lk_str_from(cases[i].flags)));
+        LK_CHECK_LKSTR_EQ(lk_str(parent.ptr + 36, 16), s->stream.info.span_id);
+        finish(s);
+    }
+}
+
+LK_TEST(tracing, mirrored_copy_of_an_untraced_request_stays_as_it_is)
+{
+    struct setup *s = begin("traceparent: x\n", LK_TRACE_W3C);
+    lk_trace_mirror_inject(&s->stream, &s->block.headers, LK_MIRROR_SAMPLED);
+    LK_CHECK_LKSTR(header(s, LK_HEADER_TRACEPARENT), "x");
+    finish(s);
+}

@@ -326,3 +326,53 @@ LK_TEST(decode_route, warns_that_connect_is_refused)
     lk_decode_fixture_warning(&fixture, ROUTE "match.connect_matcher", "never taken");
     end();
 }
+
+/* --- mirrors ------------------------------------------------------------------------------------------------------ */
+
+LK_TEST(decode_route, mirror_policies_are_those_of_the_most_specific_level)
+{
+    const struct lk_route_config *config = decode(
+        "name: r\n"
+        "request_mirror_policies: [{cluster: table}]\n"
+        "virtual_hosts:\n"
+        "- name: own\n"
+        "  domains: [own]\n"
+        "  request_mirror_policies: [{cluster: host, trace_sampled: false}]\n"
+        "  routes:\n"
+        "  - match: {prefix: /a}\n"
+        "    route: {cluster: c, request_mirror_policies: [{cluster_header: X-To, disable_shadow_host_suffix_append: "
+        "true, trace_sampled: true, runtime_fraction: {runtime_key: k, default_value: {numerator: 5}}}, {cluster: "
+        "m}]}\n"
+        "  - match: {prefix: /}\n"
+        "    route: {cluster: c}\n"
+        "- {name: other, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: c}}]}\n");
+    const struct lk_mirror_policies *own = &config->virtual_hosts[0].routes[0].action.mirrors;
+    const struct lk_mirror_policies *of_host = &config->virtual_hosts[0].routes[1].action.mirrors;
+    const struct lk_mirror_policies *of_table = &config->virtual_hosts[1].routes[0].action.mirrors;
+
+    LK_CHECK_EQ_UINT(own->count, 2);
+    LK_CHECK_LKSTR(own->items[0].cluster_header, "x-to");
+    LK_CHECK(own->items[0].keep_host);
+    LK_CHECK_EQ_INT(own->items[0].sampled, LK_MIRROR_SAMPLED);
+    LK_CHECK_EQ_UINT(own->items[0].fraction.per_million, 50000);
+    LK_CHECK_LKSTR(own->items[0].fraction.runtime_key, "k");
+    LK_CHECK_LKSTR(own->items[1].cluster, "m");
+    LK_CHECK_EQ_UINT(own->items[1].fraction.per_million, 1000000);
+    LK_CHECK(!own->items[1].keep_host);
+    LK_CHECK_EQ_INT(own->items[1].sampled, LK_MIRROR_SAMPLED_AS_REQUEST);
+    LK_CHECK_EQ_UINT(of_host->count, 1);
+    LK_CHECK_LKSTR(of_host->items[0].cluster, "host");
+    LK_CHECK_EQ_INT(of_host->items[0].sampled, LK_MIRROR_NOT_SAMPLED);
+    LK_CHECK_EQ_UINT(of_table->count, 1);
+    LK_CHECK_LKSTR(of_table->items[0].cluster, "table");
+    end();
+}
+
+LK_TEST(decode_route, mirror_goes_to_one_place)
+{
+    mistake(ANY "route: {cluster: c, request_mirror_policies: [{}]}}", "route.request_mirror_policies[0]", "none of");
+    mistake(ANY "route: {cluster: c, request_mirror_policies: [{cluster: a, cluster_header: b}]}}",
+            "route.request_mirror_policies[0]", "both of");
+    mistake(ANY "route: {cluster: c, request_mirror_policies: [{cluster_header: 'a b'}]}}",
+            "route.request_mirror_policies[0].cluster_header", "a b");
+}

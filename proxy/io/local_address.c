@@ -1,5 +1,5 @@
 /* Finds the machine's own address once at start. Read-only afterwards. */
-#include "proxy/downstream/local_address.h"
+#include "proxy/io/local_address.h"
 
 #include "proxy/base/addr.h"
 
