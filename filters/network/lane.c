@@ -29,6 +29,7 @@ static void refuse_http_fields(const filter_proto *in, struct lk_errors *errors)
         {"pod_lane.recolor", in->pod_lane != NULL && in->pod_lane->recolor},
         {"pod_lane.shadow_ok", in->pod_lane != NULL && in->pod_lane->shadow_ok},
         {"egress.require_shadow_mark", in->egress != NULL && in->egress->require_shadow_mark},
+        {"egress.mirror_lane", in->egress != NULL && in->egress->mirror_lane[0] != '\0'},
         {"seed_ids", in->seed_ids != NULL},
         {"response", in->response != NULL},
     };

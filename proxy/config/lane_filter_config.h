@@ -86,6 +86,7 @@ struct lk_lane_filter_pod {
 
 struct lk_lane_filter_egress {
     bool require_shadow_mark;
+    struct lk_str mirror_lane; /* of a shadow lane; empty: none */
     struct lk_str metadata_namespace, metadata_key, shadow_ok_key;
     bool namespace_is_enough;
     struct lk_lane_patterns clusters, external_clusters, shadow_ok_clusters;

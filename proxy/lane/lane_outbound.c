@@ -201,6 +201,7 @@ bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers,
 
     if (cluster == NULL)
         return true;
+    lk_lane_mirrors(stream);
     boundary = lk_lane_boundary(&stream->settings->config->egress, cluster->config);
     if (!stream->settings->inbound) {
         if (!decide(stream, headers, boundary.mesh, &chosen))

@@ -24,9 +24,10 @@
     X(AMBIGUOUS, "ambiguous", COUNTER)       /* outbound requests whose id belongs to several lanes */                 \
     X(STRIPPED, "stripped", COUNTER)         /* requests that lost a mark, inbound for want of trust or at the edge */ \
     X(SUSPECT_LOST, "suspect_lost", COUNTER) /* outbound without evidence while a marked request was in flight */      \
-    X(UNTIED, "untied", COUNTER)             /* marked requests for which there was no room to remember them */        \
-    X(CARRIED, "carry.carried", COUNTER)     /* followed ids that the application forwarded */                         \
-    X(LOST, "carry.lost", COUNTER)           /* requests without one while only a followed one was in flight */        \
+    X(MIRROR_REFUSED, "mirror_refused", COUNTER) /* mirrored copies for want of a shadow lane's mark */                \
+    X(UNTIED, "untied", COUNTER)                 /* marked requests for which there was no room to remember them */    \
+    X(CARRIED, "carry.carried", COUNTER)         /* followed ids that the application forwarded */                     \
+    X(LOST, "carry.lost", COUNTER)               /* requests without one while only a followed one was in flight */    \
     X(TABLE_ACCEPTED, "table_accepted", COUNTER)                                                                       \
     X(TABLE_REFUSED, "table_refused", COUNTER)                                                                         \
     X(TABLE_REVISION, "table_info.revision", GAUGE) /* the highest of the tables in force */                           \

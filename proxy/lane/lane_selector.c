@@ -158,6 +158,17 @@ static struct lk_host_selection select_host(struct lk_host_selector *base, struc
     return chosen;
 }
 
+struct lk_host_selection lk_lane_select_copy(const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes,
+                                             const struct lk_stream_info *info, struct lk_cluster_view *view,
+                                             const struct lk_pick *pick)
+{
+    struct lk_stream_info own = {.route = info->route};
+    struct lk_lane_selector selector = {.ask = *ask, .info = &own, .scopes = scopes};
+
+    selector.ask.budgets = NULL;
+    return select_host(&selector.base, view, pick, false);
+}
+
 /* A cluster that is not of the mesh has no lanes. */
 static struct lk_host_selection select_outside(struct lk_host_selector *base, struct lk_cluster_view *view,
                                                const struct lk_pick *pick, bool last)

@@ -36,6 +36,12 @@ struct lk_lane_selector {
 struct lk_lane_selector *lk_lane_selector_new(struct lk_arena *arena, struct lk_stream_info *info,
                                               const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes);
 
+/* Chooses the host of a mirrored copy: once, outside of any budget and of the flags of its request, which info is of.
+ */
+struct lk_host_selection lk_lane_select_copy(const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes,
+                                             const struct lk_stream_info *info, struct lk_cluster_view *view,
+                                             const struct lk_pick *pick);
+
 /* Sets info->selector for pressure-test traffic to a cluster outside of the mesh that takes it: chosen as the cluster
  * does, under the limits of such traffic. */
 void lk_lane_select_outside(struct lk_arena *arena, struct lk_stream_info *info);

@@ -78,14 +78,6 @@ static void compile_headers(struct lk_lane_settings *settings, struct lk_arena *
         settings->served_header = lk_header_key(arena, config->served_header);
 }
 
-/* What has no effect yet is refused, not ignored. */
-static void refuse_unsupported(const struct lk_lane_filter_config *config, struct lk_errors *errors)
-{
-    if (config->egress.require_shadow_mark)
-        lk_errors_unsupported(errors, "egress.require_shadow_mark",
-                              "marks of mirrored copies are not looked at yet, expected false");
-}
-
 static void leave_runtime(void *arg)
 {
     struct lk_lane_settings *settings = arg;
@@ -123,7 +115,6 @@ const struct lk_lane_settings *lk_lane_settings_new(struct lk_filter_context *co
     choose_steps(settings);
     compile_headers(settings, context->arena);
     lk_lane_membership_init(&settings->membership, &config->membership);
-    refuse_unsupported(config, errors);
     lk_trust_init(&settings->trust, context->arena, &config->trust, lk_str(NULL, 0));
     (void)compile_pod_lane(settings, context, errors);
     settings->runtime = lk_lane_runtime_ref(context, &options, errors);

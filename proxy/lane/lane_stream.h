@@ -49,6 +49,7 @@ struct lk_lane_stream {
     const struct lk_lane *lane; /* the table's lane of that name, or NULL */
     enum lk_lane_origin origin;
     const struct lk_lane_selector *selector; /* NULL: no cluster of the mesh was asked */
+    struct lk_mirror_selector mirrors;       /* lane_mirror.c */
     enum lk_lane_reason reason;              /* unless the selector has one */
 
     /* A refusal: 503 with this. */
@@ -72,6 +73,8 @@ struct lk_lane_stream *lk_lane_stream_new(struct lk_lane_worker *worker, struct 
 bool lk_lane_inbound(struct lk_lane_stream *stream, struct lk_headers *headers);
 /* cluster: the view of the cluster that the route chose; NULL: there is none, nothing will be sent. */
 bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers, struct lk_cluster_view *cluster);
+/* Mirrored copies of the request get their mark and host here as well, whatever route they are of. */
+void lk_lane_mirrors(struct lk_lane_stream *stream);
 /* The same for a TCP connection of the pod, which belongs to the pod's own lane. */
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster);
 void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers);

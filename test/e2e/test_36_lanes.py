@@ -291,7 +291,7 @@ def test_the_filter_may_come_as_a_typed_struct(bench):
 
 
 @pytest.mark.parametrize("fields, path, what", [
-    ({"egress": {"require_shadow_mark": True}}, "egress.require_shadow_mark", "not looked at yet"),
+    ({"egress": {"mirror_lane": "g"}}, "egress.mirror_lane", "is no name of a shadow lane"),
     ({"pod_lane": {"lane": "No_Lane"}}, "pod_lane.lane", "is no name of a lane"),
     ({"inline": {"lanes": [{"name": "g", "emit_headers": {"x-lane": "h"}}]}}, "emit_headers",
      "carries the mark itself"),

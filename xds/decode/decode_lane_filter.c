@@ -263,9 +263,15 @@ static void egress(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Egres
 {
     static const Lanekeeper__Lane__V1__MeshClusters defaults = LANEKEEPER__LANE__V1__MESH_CLUSTERS__INIT;
     const Lanekeeper__Lane__V1__MeshClusters *mesh = in != NULL && in->mesh != NULL ? in->mesh : &defaults;
-    size_t mark = lk_errors_push(decoder->errors, "egress.mesh");
+    size_t mark;
 
     out->require_shadow_mark = in != NULL && in->require_shadow_mark;
+    out->mirror_lane = lk_decode_str(decoder, in != NULL ? in->mirror_lane : "");
+    if (out->mirror_lane.len > 0 &&
+        (!lk_lane_name_valid(out->mirror_lane) || !lk_lane_name_is_shadow(out->mirror_lane)))
+        lk_errors_add_at(decoder->errors, "egress.mirror_lane",
+                         "'%s' is no name of a shadow lane, expected one, as shadow-load", in->mirror_lane);
+    mark = lk_errors_push(decoder->errors, "egress.mesh");
     out->metadata_namespace = or_default(decoder, mesh->metadata_namespace, "lanekeeper.lane");
     out->metadata_key = or_default(decoder, mesh->metadata_key, "mesh");
     out->shadow_ok_key = or_default(decoder, mesh->shadow_ok_key, "shadow_ok");

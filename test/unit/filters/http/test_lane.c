@@ -235,7 +235,7 @@ LK_TEST(lane_config, mistakes_are_named)
     static const struct {
         const char *yaml, *path, *part;
     } cases[] = {
-        {"{egress: {require_shadow_mark: true}}", "egress.require_shadow_mark", "not looked at yet"},
+        {"{egress: {mirror_lane: gray}}", "egress.mirror_lane", "is no name of a shadow lane"},
         {"{carriers: {header: authorization}}", "carriers.header", "another meaning"},
         {"{inline: {lanes: [{name: g, emit_headers: {x-lane: g}}]}}", "inline.lanes[0].emit_headers[\"x-lane\"]",
          "carries the mark itself"},

@@ -61,6 +61,7 @@ static const struct {
     {"{pod_lane: {recolor: true}}", "pod_lane.recolor", "is of requests"},
     {"{pod_lane: {shadow_ok: true}}", "pod_lane.shadow_ok", "is of requests"},
     {"{egress: {require_shadow_mark: true}}", "egress.require_shadow_mark", "is of requests"},
+    {"{egress: {mirror_lane: shadow-l}}", "egress.mirror_lane", "is of requests"},
     {"{seed_ids: false}", "seed_ids", "is of requests"},
     {"{response: {disabled: true}}", "response", "is of requests"},
     {"{pod_lane: {lane: No_Lane}}", "pod_lane.lane", "is no name of a lane"},

@@ -70,7 +70,8 @@ LK_TEST(decode_lane_filter, reads_everything)
         "association: {enabled: false, kinds: [SW8, HEADER], header: X-Chain, linger: 1s, max_lifetime: 2s,\n"
         "  capacity: 64, preflight_denominator: 0}\n"
         "pod_lane: {enabled: false, lane: g, recolor: true, shadow_ok: true}\n"
-        "egress: {require_shadow_mark: true, mesh: {metadata_namespace: istio, metadata_key: m, shadow_ok_key: s,\n"
+        "egress: {require_shadow_mark: true, mirror_lane: shadow-m, mesh: {metadata_namespace: istio, metadata_key: m, "
+        "shadow_ok_key: s,\n"
         "  clusters: ['outbound|*'], external_clusters: [x], shadow_ok_clusters: [mock], namespace_is_enough: true}}\n"
         "membership: {namespace: my, path: [a, b], field: 2, separator: ',', subset_clusters: true}\n"
         "table_source: {path_config_source: {path: /etc/lanes/t.yaml, watched_directory: {path: /etc/lanes}}}\n"
@@ -101,6 +102,7 @@ LK_TEST(decode_lane_filter, reads_everything)
     LK_CHECK(!config->pod.enabled && config->pod.recolor && config->pod.shadow_ok);
     LK_CHECK_LKSTR(config->pod.lane, "g");
     LK_CHECK(config->egress.require_shadow_mark && config->egress.namespace_is_enough);
+    LK_CHECK_LKSTR(config->egress.mirror_lane, "shadow-m");
     LK_CHECK(lk_lane_patterns_match(&config->egress.clusters, LK_STR("outbound|80||web")));
     LK_CHECK_EQ_UINT(config->egress.shadow_ok_clusters.count, 1);
     LK_CHECK_EQ_UINT(config->membership.path_len, 2);
@@ -170,6 +172,8 @@ LK_TEST(decode_lane_filter, refuses_mistakes_by_path)
         {"association: {linger: 3s, max_lifetime: 2s}", "association.max_lifetime", "less than linger"},
         {"association: {capacity: 63}", "association.capacity", "between 64 and 524288"},
         {"pod_lane: {lane: A}", "pod_lane.lane", "no name of a lane"},
+        {"egress: {mirror_lane: g}", "egress.mirror_lane", "no name of a shadow lane"},
+        {"egress: {mirror_lane: 'shadow-A'}", "egress.mirror_lane", "no name of a shadow lane"},
         {"egress: {mesh: {clusters: ['']}}", "egress.mesh.clusters[0]", "no pattern"},
         {"membership: {path: [a]}", "membership.namespace", "is missing"},
         {"membership: {namespace: a}", "membership.path", "is missing"},
