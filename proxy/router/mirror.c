@@ -225,13 +225,13 @@ static void mark_host(struct lk_headers *head)
 /* As a request that this process makes itself. */
 static void mark_internal(struct lk_headers *head)
 {
+    static const struct lk_header_key forwarded = {LK_HEADER_X_FORWARDED_FOR, LK_STR_INIT("x-forwarded-for")};
+    struct lk_str from = lk_headers_get_joined(head, &forwarded);
     struct lk_str own = lk_local_address_text(AF_INET);
-    struct lk_header *forwarded = lk_headers_find(head, LK_HEADER_X_FORWARDED_FOR);
+    if (from.ptr != NULL)
+        own = lk_arena_printf(head->arena, "%.*s,%.*s", LK_STR_ARG(from), LK_STR_ARG(own));
+    lk_headers_set(head, LK_HEADER_X_FORWARDED_FOR, own);
     lk_headers_set(head, LK_HEADER_X_ENVOY_INTERNAL, LK_STR("true"));
-    if (forwarded == NULL)
-        lk_headers_add(head, LK_HEADER_X_FORWARDED_FOR, own);
-    else
-        forwarded->value = lk_arena_printf(head->arena, "%.*s,%.*s", LK_STR_ARG(forwarded->value), LK_STR_ARG(own));
 }
 
 static struct lk_cluster_view *cluster_of(const struct lk_router *router, const struct lk_mirror_policy *policy)
@@ -264,18 +264,12 @@ static struct lk_mirror *mirror_new(const struct lk_router *router, const struct
     return mirror;
 }
 
-static bool wants_copies(const struct lk_router *router)
-{
-    /* what follows an upgrade is no request any more */
-    return router->route->action.mirrors.count > 0 && !lk_http_slot_stream(router->slot)->request_upgrade;
-}
-
 struct lk_list *lk_mirrors_new(struct lk_router *router)
 {
     const struct lk_route_action *action = &router->route->action;
     struct lk_list *list;
-    if (LK_LIKELY(!wants_copies(router)))
-        return NULL;
+    if (lk_http_slot_stream(router->slot)->request_upgrade)
+        return NULL; /* what follows an upgrade is no request any more */
     list = lk_arena_alloc(lk_http_arena(router->slot), sizeof(*list));
     lk_list_init(list);
     for (size_t i = 0; i < action->mirrors.count; i++) {

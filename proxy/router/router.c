@@ -314,7 +314,7 @@ enum lk_filter_status lk_router_on_headers(void *self, struct lk_headers *header
     router->bodyless = end;
     if (end)
         request_complete(router);
-    struct lk_list *mirrors = lk_mirrors_new(router);
+    struct lk_list *mirrors = router->route->action.mirrors.count > 0 ? lk_mirrors_new(router) : NULL;
     lk_router_start_try(router, false);
     if (mirrors != NULL)
         lk_mirrors_start(router, mirrors, end);
