@@ -143,6 +143,6 @@ LK_TEST(lane_connection, outside_of_the_mesh_only_a_shadow_pod_is_stopped)
     LK_CHECK_STR(connect_once(&s), "lane_shadow_refused");
     LK_CHECK_EQ_UINT(s.info.flags, LK_FLAG_BIT(LANE_SHADOW_REFUSED));
     s.config.egress.shadow_ok_clusters = s.config.egress.external_clusters;
-    LK_CHECK(connect_once(&s)[0] == 'a' || connect_once(&s)[0] == 'b');
+    LK_CHECK_CONTAINS(connect_once(&s), "  ok"); /* whoever it is, of no lane */
     finish(&s);
 }
