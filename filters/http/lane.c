@@ -40,72 +40,62 @@ static void worker_free(void *worker)
 
 /* --- streams ------------------------------------------------------------------------------------------------------ */
 
-struct instance {
-    struct lk_http_slot *slot;
-    struct lk_lane_stream *lane;
-};
-
 static void *stream_new(struct lk_http_slot *slot, const void *config, void *worker)
 {
-    struct lk_arena *arena = lk_http_arena(slot);
-    struct instance *self = lk_arena_alloc(arena, sizeof(*self));
+    struct lk_lane_stream *lane =
+        lk_lane_stream_new(worker, lk_http_loop(slot), lk_http_arena(slot), lk_http_info(slot));
 
     (void)config;
-    self->slot = slot;
-    self->lane = lk_lane_stream_new(worker, lk_http_loop(slot), arena, lk_http_info(slot));
-    return self;
+    lane->slot = slot;
+    return lane;
 }
 
-static struct lk_cluster_view *find_cluster(const struct instance *self)
+static struct lk_cluster_view *find_cluster(const struct lk_lane_stream *lane)
 {
-    struct lk_http_stream *stream = lk_http_slot_stream(self->slot);
-    const struct lk_lane_settings *settings = self->lane->settings;
+    struct lk_http_stream *stream = lk_http_slot_stream(lane->slot);
+    struct lk_clusters *clusters = lane->settings->clusters;
 
-    if (stream->sink->route(stream) == NULL || stream->info.route_cluster.len == 0 || settings->clusters == NULL)
+    if (stream->sink->route(stream) == NULL || stream->info.route_cluster.len == 0 || clusters == NULL)
         return NULL;
-    return lk_cluster_view_get(settings->clusters, stream->loop, stream->info.route_cluster);
+    return lk_cluster_view_get(clusters, stream->loop, stream->info.route_cluster);
 }
 
-static enum lk_filter_status refuse(const struct instance *self)
+static enum lk_filter_status refuse(const struct lk_lane_stream *lane)
 {
     const struct lk_local_reply reply = {
         .status = 503,
-        .body = lk_str_from(self->lane->details),
-        .details = lk_str_from(self->lane->details),
+        .body = lk_str_from(lane->details),
+        .details = lk_str_from(lane->details),
         .grpc_status = -1,
     };
 
-    lk_http_local_reply(self->slot, &reply);
+    lk_http_local_reply(lane->slot, &reply);
     return LK_FILTER_PAUSE;
 }
 
 static enum lk_filter_status on_request_headers(void *instance, struct lk_headers *headers, bool end)
 {
-    struct instance *self = instance;
-    const struct lk_lane_settings *settings = self->lane->settings;
+    struct lk_lane_stream *lane = instance;
+    const struct lk_lane_settings *settings = lane->settings;
 
     (void)end;
-    if (settings->inbound && !lk_lane_inbound(self->lane, headers))
-        return refuse(self);
-    if (settings->outbound && !lk_lane_outbound(self->lane, headers, find_cluster(self)))
-        return refuse(self);
+    if (settings->inbound && !lk_lane_inbound(lane, headers))
+        return refuse(lane);
+    if (settings->outbound && !lk_lane_outbound(lane, headers, find_cluster(lane)))
+        return refuse(lane);
     return LK_FILTER_CONTINUE;
 }
 
 static enum lk_filter_status on_response_headers(void *instance, struct lk_headers *headers, bool end)
 {
-    struct instance *self = instance;
-
     (void)end;
-    lk_lane_response(self->lane, headers);
+    lk_lane_response(instance, headers);
     return LK_FILTER_CONTINUE;
 }
 
 static void on_destroy(void *instance)
 {
-    struct instance *self = instance;
-
-    lk_lane_stream_end(self->lane);
+    lk_lane_stream_end(instance);
 }
 
 /* --- log operators ------------------------------------------------------------------------------------------------ */

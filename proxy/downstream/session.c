@@ -17,6 +17,7 @@ enum session_state { SESSION_INSPECTING, SESSION_GATING, SESSION_RUNNING, SESSIO
 struct lk_session {
     struct lk_conn conn;
     struct lk_conn_info info;
+    struct lk_peer_verdict verdict;
     struct lk_arena arena;
     struct lk_listener_worker *lw;
     const struct lk_filter_chain *chain;
@@ -379,6 +380,7 @@ struct lk_session *lk_session_accept(struct lk_listener_worker *lw, int fd, cons
     lk_timer_init(&session->timer, on_timeout);
     lk_conn_init(&session->conn, lw->acceptor->loop, fd, &inspect_ops, session);
     session->info.id = next_id();
+    session->info.verdict = &session->verdict;
     session->info.start_us = lk_loop_now_us(lw->acceptor->loop);
     session->info.start_wall_us = lk_clock_wall_us();
     session->info.remote = *remote;

@@ -198,21 +198,26 @@ static void deliver_body(struct lk_http_slot *slot, enum lk_http_direction dir)
     lk_chunk_unref(chunk);
 }
 
-static enum lk_filter_status call_headers(struct lk_http_slot *slot, enum lk_http_direction dir, bool end)
+/* What walks through the chain is inlined for each direction, since every request pays for it twice. */
+#define LK_WALK static inline __attribute__((always_inline))
+
+LK_WALK enum lk_filter_status call_headers(struct lk_http_slot *slot, enum lk_http_direction dir, bool end)
 {
     const struct lk_http_filter *filter = slot->entry->filter;
     struct lk_slot_direction *d = &slot->dir[dir];
     enum lk_filter_status status = LK_FILTER_CONTINUE;
     d->saw_headers = true;
+    if (dir == LK_HTTP_REQUEST ? filter->on_request_headers == NULL : filter->on_response_headers == NULL)
+        return LK_FILTER_CONTINUE;
     d->in_callback = true;
-    if (dir == LK_HTTP_REQUEST && filter->on_request_headers != NULL)
+    if (dir == LK_HTTP_REQUEST)
         status = filter->on_request_headers(slot->self, slot->stream->request, end);
-    else if (dir == LK_HTTP_RESPONSE && filter->on_response_headers != NULL)
+    else
         status = filter->on_response_headers(slot->self, slot->stream->response, end);
     return settle(d, status);
 }
 
-static void run_headers(struct lk_http_stream *stream, enum lk_http_direction dir, int index, bool end)
+LK_WALK void walk_headers(struct lk_http_stream *stream, enum lk_http_direction dir, int index, bool end)
 {
     const bool local = stream->local_response;
     for (; !at_end(stream, index); index += step(dir)) {
@@ -237,8 +242,16 @@ static void run_headers(struct lk_http_stream *stream, enum lk_http_direction di
     }
 }
 
-static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data,
-                     bool end)
+static void run_headers(struct lk_http_stream *stream, enum lk_http_direction dir, int index, bool end)
+{
+    if (dir == LK_HTTP_REQUEST)
+        walk_headers(stream, LK_HTTP_REQUEST, index, end);
+    else
+        walk_headers(stream, LK_HTTP_RESPONSE, index, end);
+}
+
+LK_WALK void walk_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data,
+                       bool end)
 {
     const bool local = stream->local_response;
     for (; !at_end(stream, index); index += step(dir)) {
@@ -253,11 +266,13 @@ static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, 
             return;
         }
         const struct lk_http_filter *filter = slot->entry->filter;
-        enum lk_filter_status status = LK_FILTER_CONTINUE;
+        enum lk_filter_status status;
+        if (dir == LK_HTTP_REQUEST ? filter->on_request_data == NULL : filter->on_response_data == NULL)
+            continue;
         d->in_callback = true;
-        if (dir == LK_HTTP_REQUEST && filter->on_request_data != NULL)
+        if (dir == LK_HTTP_REQUEST)
             status = filter->on_request_data(slot->self, data, end);
-        else if (dir == LK_HTTP_RESPONSE && filter->on_response_data != NULL)
+        else
             status = filter->on_response_data(slot->self, data, end);
         status = settle(d, status);
         if (cut(stream, dir, local))
@@ -274,6 +289,15 @@ static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, 
         stream->response_ended |= end;
         stream->sink->send_data(stream, data, end);
     }
+}
+
+static void run_data(struct lk_http_stream *stream, enum lk_http_direction dir, int index, struct lk_span data,
+                     bool end)
+{
+    if (dir == LK_HTTP_REQUEST)
+        walk_data(stream, LK_HTTP_REQUEST, index, data, end);
+    else
+        walk_data(stream, LK_HTTP_RESPONSE, index, data, end);
 }
 
 static void run_trailers(struct lk_http_stream *stream, enum lk_http_direction dir, int index)

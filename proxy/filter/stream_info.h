@@ -26,6 +26,12 @@ struct lk_mirror_selector; /* the same */
 struct lk_lane_stream;     /* proxy/lane/lane_stream.h */
 struct lk_tcp_steering;    /* network_filter.h */
 
+/* A judgement of the peer that holds for the whole connection: by whom (0: nobody yet), and what it is. */
+struct lk_peer_verdict {
+    uint64_t judge;
+    bool trusted;
+};
+
 struct lk_conn_info {
     uint64_t id;       /* unique in the process */
     uint64_t start_us; /* loop clock */
@@ -40,6 +46,7 @@ struct lk_conn_info {
     unsigned alpn_count;
     struct lk_str filter_chain_name;
     const struct lk_transport_info *secure; /* NULL: plaintext */
+    struct lk_peer_verdict *verdict;        /* of the lane filter, kept here; NULL: nowhere */
     const char *termination_details;        /* static or arena */
     struct lk_str transport_failure;
     const struct lk_tcp_steering *steering; /* of a gate filter; NULL: none */

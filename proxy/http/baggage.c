@@ -74,6 +74,14 @@ bool lk_baggage_find(struct lk_baggage_iter *iter, struct lk_str key, struct lk_
     return false;
 }
 
+bool lk_baggage_maybe(const struct lk_headers *headers, struct lk_str key)
+{
+    const struct lk_header *line = lk_headers_find(headers, LK_HEADER_BAGGAGE);
+    while (line != NULL && !occurs(line->value, key))
+        line = lk_headers_next(headers, line);
+    return line != NULL;
+}
+
 /* Length of the UTF-8 sequence at the start, 0 where there is none. */
 static size_t sequence(struct lk_str s)
 {

@@ -36,6 +36,8 @@ bool lk_baggage_next(struct lk_baggage_iter *iter, struct lk_baggage_member *mem
  * the one that a proxy like this put there last.
  */
 bool lk_baggage_find(struct lk_baggage_iter *iter, struct lk_str key, struct lk_baggage_member *member);
+/* Whether the bytes of the key stand anywhere in the header; false is certain. Cheaper than reading it. */
+bool lk_baggage_maybe(const struct lk_headers *headers, struct lk_str key);
 /* The value without percent-encoding: itself when it has none, else in the arena. Invalid escapes stay as they are;
  * each byte that belongs to no UTF-8 sequence becomes U+FFFD. */
 struct lk_str lk_baggage_decode(struct lk_arena *arena, struct lk_str value);

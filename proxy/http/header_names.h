@@ -89,6 +89,7 @@
     X(X_FORWARDED_PORT, "x-forwarded-port")                                                                            \
     X(X_FORWARDED_PROTO, "x-forwarded-proto")                                                                          \
     X(X_LANE, "x-lane")                                                                                                \
+    X(X_LANE_SERVED, "x-lane-served")                                                                                  \
     X(X_MSE_GRAY_TAG, "x-mse-gray-tag")                                                                                \
     X(X_MSE_TAG, "x-mse-tag")                                                                                          \
     X(X_OPENSERGO_TRAFFIC, "x-opensergo-traffic")                                                                      \

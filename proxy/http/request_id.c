@@ -19,19 +19,20 @@ bool lk_request_id_is_uuid(struct lk_str id)
 
 bool lk_request_id_number(struct lk_str id, uint64_t *high, uint64_t *low)
 {
-    static const struct {
-        uint8_t from, count;
-    } groups[] = {{0, 8}, {9, 4}, {14, 4}, {19, 4}, {24, 12}};
-    uint64_t value[LK_ARRAY_LEN(groups)];
-    if (id.len != LK_UUID_LEN)
+    const char *text = id.ptr;
+    char first[16], second[16];
+    uint64_t front;
+    if (id.len != LK_UUID_LEN || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-')
         return false;
-    for (size_t i = 0; i < LK_ARRAY_LEN(groups); i++) {
-        struct lk_str group = lk_str(id.ptr + groups[i].from, groups[i].count);
-        if ((i > 0 && group.ptr[-1] != '-') || !lk_hex_to_u64(group, LK_HEX_ANY_CASE, &value[i]))
-            return false;
-    }
-    *high = value[0] << 32 | value[1] << 16 | (value[2] & 0x0fff);
-    *low = value[3] << 48 | value[4];
+    memcpy(first, text, 8);
+    memcpy(first + 8, text + 9, 4);
+    memcpy(first + 12, text + 14, 4);
+    memcpy(second, text + 19, 4);
+    memcpy(second + 4, text + 24, 12);
+    if (!lk_hex_to_u64(lk_str(first, 16), LK_HEX_ANY_CASE, &front) ||
+        !lk_hex_to_u64(lk_str(second, 16), LK_HEX_ANY_CASE, low))
+        return false;
+    *high = front & 0xffffffffffff0fffu;
     return true;
 }
 

@@ -1,6 +1,7 @@
 /* The canonical ids of a call chain. See trace_key.h. */
 #include "proxy/http/trace_key.h"
 
+#include "proxy/base/mem.h"
 #include "proxy/base/rand.h"
 #include "proxy/http/request_id.h"
 #include "proxy/http/trace_b3.h"
@@ -8,6 +9,8 @@
 #include "proxy/http/trace_jaeger.h"
 #include "proxy/http/trace_skywalking.h"
 #include "proxy/http/trace_w3c.h"
+
+#include <endian.h>
 
 typedef bool (*read_fn)(const struct lk_headers *headers, const struct lk_header_key *configured,
                         struct lk_trace_key *out);
@@ -39,9 +42,7 @@ static bool read_traceparent(const struct lk_headers *headers, const struct lk_h
                              struct lk_trace_key *out)
 {
     (void)configured;
-    struct lk_trace_context context = {.decision = LK_TRACE_DEFER};
-    const char *why;
-    return take_number(lk_traceparent_read(headers, &context, &why), &context, out);
+    return lk_traceparent_id(headers, &out->high, &out->low);
 }
 
 static bool read_sw8(const struct lk_headers *headers, const struct lk_header_key *configured, struct lk_trace_key *out)
@@ -104,18 +105,75 @@ bool lk_trace_key_read(const struct lk_headers *headers, enum lk_trace_key_kind 
     return readers[kind](headers, configured, out);
 }
 
+/* Eight hexadecimal digits of either case as a number; anything else gives some number too. */
+static uint32_t low_digits(const char *digits)
+{
+    uint64_t word;
+    memcpy(&word, digits, sizeof(word));
+    word = be64toh(word);
+    word = (word & UINT64_C(0x0f0f0f0f0f0f0f0f)) + (word >> 6 & UINT64_C(0x0101010101010101)) * 9;
+    word = (word | word >> 4) & UINT64_C(0x00ff00ff00ff00ff);
+    word = (word | word >> 8) & UINT64_C(0x0000ffff0000ffff);
+    return (uint32_t)(word | word >> 16);
+}
+
+/* A request id in the form of a UUID ends in its lowest digits. */
+uint32_t lk_trace_text_low(struct lk_str text)
+{
+    uint64_t words[2];
+    if (text.len == LK_UUID_LEN)
+        return low_digits(text.ptr + LK_UUID_LEN - 8);
+    if (text.len != sizeof(words))
+        return (uint32_t)lk_str_hash(text);
+    memcpy(words, text.ptr, sizeof(words));
+    return (uint32_t)words[1];
+}
+
+static enum lk_trace_glance glance_at(const struct lk_headers *headers, enum lk_header_id id, size_t min_len,
+                                      size_t digits_at, uint32_t *low)
+{
+    const struct lk_header *h = lk_headers_find(headers, id);
+    struct lk_str value = h != NULL ? lk_str_trim(h->value) : lk_str(NULL, 0);
+    if (value.len < min_len)
+        return LK_TRACE_GLANCE_ABSENT;
+    *low = digits_at > 0 ? low_digits(value.ptr + digits_at) : lk_trace_text_low(value);
+    return LK_TRACE_GLANCE_LOW;
+}
+
+unsigned lk_trace_key_kinds(const struct lk_headers *headers, bool configured)
+{
+    const struct {
+        enum lk_trace_key_kind kind;
+        bool there;
+    } items[] = {
+        {LK_TRACE_KEY_TRACEPARENT, lk_headers_maybe(headers, LK_HEADER_TRACEPARENT)},
+        {LK_TRACE_KEY_SW8, lk_headers_maybe(headers, LK_HEADER_SW8)},
+        {LK_TRACE_KEY_B3, lk_headers_maybe(headers, LK_HEADER_B3)},
+        {LK_TRACE_KEY_B3, lk_headers_maybe(headers, LK_HEADER_X_B3_TRACEID)},
+        {LK_TRACE_KEY_JAEGER, lk_headers_maybe(headers, LK_HEADER_UBER_TRACE_ID)},
+        {LK_TRACE_KEY_HEADER, configured},
+        {LK_TRACE_KEY_REQUEST_ID, lk_headers_maybe(headers, LK_HEADER_X_REQUEST_ID)},
+    };
+    unsigned kinds = 0;
+#pragma GCC unroll 8
+    for (size_t i = 0; i < LK_ARRAY_LEN(items); i++)
+        kinds |= (unsigned)items[i].there << items[i].kind;
+    return kinds;
+}
+
+enum lk_trace_glance lk_trace_key_glance(const struct lk_headers *headers, enum lk_trace_key_kind kind, uint32_t *low)
+{
+    if (kind == LK_TRACE_KEY_TRACEPARENT)
+        return glance_at(headers, LK_HEADER_TRACEPARENT, LK_TRACEPARENT_LEN, 27, low);
+    if (kind == LK_TRACE_KEY_REQUEST_ID)
+        return glance_at(headers, LK_HEADER_X_REQUEST_ID, 1, 0, low);
+    return LK_TRACE_GLANCE_UNREAD;
+}
+
 bool lk_trace_key_equal(const struct lk_trace_key *a, const struct lk_trace_key *b)
 {
     return a->kind == b->kind && (a->text.ptr == NULL) == (b->text.ptr == NULL) && a->high == b->high &&
            a->low == b->low && lk_str_eq(a->text, b->text);
-}
-
-uint64_t lk_trace_key_hash(const struct lk_trace_key *key)
-{
-    struct {
-        uint64_t kind, high, low, text;
-    } parts = {key->kind, key->high, key->low, key->text.ptr != NULL ? lk_str_hash(key->text) : 0};
-    return lk_str_hash(lk_str((const char *)(const void *)&parts, sizeof(parts)));
 }
 
 unsigned lk_trace_seed(struct lk_headers *headers)

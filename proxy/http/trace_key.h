@@ -32,9 +32,19 @@ struct lk_trace_key {
  * absent, empty, malformed or there more than once: then it ties to nothing. */
 bool lk_trace_key_read(const struct lk_headers *headers, enum lk_trace_key_kind kind,
                        const struct lk_header_key *configured, struct lk_trace_key *out);
+/* The lowest 32 bits of an id as bytes: a number in the form of two native words, the higher first, or a text. Equal
+ * ids have equal ones. */
+uint32_t lk_trace_text_low(struct lk_str text);
+/* The kinds of which there may be an id, one bit each; those left out are certain. configured: there is one. */
+unsigned lk_trace_key_kinds(const struct lk_headers *headers, bool configured);
+/*
+ * A first look at an id of such a kind, by which most requests can be passed over. ABSENT: lk_trace_key_read would find
+ * none. LOW: *low are the lowest 32 bits of the id it would find (of its text, lk_trace_text_low), if it finds one.
+ * UNREAD: it has to be read.
+ */
+enum lk_trace_glance { LK_TRACE_GLANCE_ABSENT, LK_TRACE_GLANCE_LOW, LK_TRACE_GLANCE_UNREAD };
+enum lk_trace_glance lk_trace_key_glance(const struct lk_headers *headers, enum lk_trace_key_kind kind, uint32_t *low);
 bool lk_trace_key_equal(const struct lk_trace_key *a, const struct lk_trace_key *b);
-/* Well mixed; for tables in memory, not for the wire. */
-uint64_t lk_trace_key_hash(const struct lk_trace_key *key);
 
 enum { LK_TRACE_SEEDED_TRACEPARENT = 1, LK_TRACE_SEEDED_REQUEST_ID = 2 };
 /* Adds traceparent (not sampled, random ids) and x-request-id where absent; returns which. A tracestate without

@@ -3,7 +3,6 @@
 
 #include "proxy/base/hex.h"
 
-#define VERSION_0_LEN 55u
 #define FLAG_SAMPLED 1u
 #define FLAG_RANDOM 2u
 #define STATE_MEMBERS_MAX 32u
@@ -25,40 +24,59 @@ static bool dashes_fit(struct lk_str value)
     return value.ptr[2] == '-' && value.ptr[35] == '-' && value.ptr[52] == '-';
 }
 
-static enum lk_trace_result parse_traceparent(struct lk_str value, struct lk_trace_context *out, const char **why)
+struct parent {
+    uint64_t version, high, low, span, flags;
+};
+
+/* What is wrong with it; NULL: nothing. */
+static const char *parse_traceparent(struct lk_str value, struct parent *out)
 {
-    uint64_t version;
-    uint64_t flags;
-    if (value.len < VERSION_0_LEN || !dashes_fit(value))
-        return malformed(why, "traceparent is not version-trace-parent-flags");
-    if (!field(value, 0, 2, &version) || version == 0xff)
-        return malformed(why, "traceparent has no valid version");
-    if (value.len > VERSION_0_LEN && (version == 0 || value.ptr[VERSION_0_LEN] != '-'))
-        return malformed(why, "traceparent is too long for its version");
-    if (!field(value, 3, 16, &out->trace_high) || !field(value, 19, 16, &out->trace_low) ||
-        !field(value, 36, 16, &out->span) || !field(value, 53, 2, &flags))
-        return malformed(why, "traceparent holds something else than lower-case hexadecimal digits");
-    if ((out->trace_high | out->trace_low) == 0 || out->span == 0)
-        return malformed(why, "traceparent has an id of zeros");
-    out->wide = true;
-    out->decision = flags & FLAG_SAMPLED ? LK_TRACE_SAMPLE : LK_TRACE_DROP;
-    out->random = version == 0 && (flags & FLAG_RANDOM) != 0;
-    return LK_TRACE_FOUND;
+    if (value.len < LK_TRACEPARENT_LEN || !dashes_fit(value))
+        return "traceparent is not version-trace-parent-flags";
+    if (!field(value, 0, 2, &out->version) || out->version == 0xff)
+        return "traceparent has no valid version";
+    if (value.len > LK_TRACEPARENT_LEN && (out->version == 0 || value.ptr[LK_TRACEPARENT_LEN] != '-'))
+        return "traceparent is too long for its version";
+    if (!field(value, 3, 16, &out->high) || !field(value, 19, 16, &out->low) || !field(value, 36, 16, &out->span) ||
+        !field(value, 53, 2, &out->flags))
+        return "traceparent holds something else than lower-case hexadecimal digits";
+    if ((out->high | out->low) == 0 || out->span == 0)
+        return "traceparent has an id of zeros";
+    return NULL;
 }
 
 enum lk_trace_result lk_traceparent_read(const struct lk_headers *headers, struct lk_trace_context *out,
                                          const char **why)
 {
     const struct lk_header *h = lk_headers_find(headers, LK_HEADER_TRACEPARENT);
+    struct parent parent;
     if (h == NULL)
         return LK_TRACE_ABSENT;
     if (lk_headers_next(headers, h) != NULL)
         return malformed(why, "more than one traceparent");
-    struct lk_trace_context read = {.decision = LK_TRACE_DEFER};
-    enum lk_trace_result result = parse_traceparent(lk_str_trim(h->value), &read, why);
-    if (result == LK_TRACE_FOUND)
-        *out = read;
-    return result;
+    const char *wrong = parse_traceparent(lk_str_trim(h->value), &parent);
+    if (wrong != NULL)
+        return malformed(why, wrong);
+    *out = (struct lk_trace_context){
+        .trace_high = parent.high,
+        .trace_low = parent.low,
+        .span = parent.span,
+        .wide = true,
+        .decision = parent.flags & FLAG_SAMPLED ? LK_TRACE_SAMPLE : LK_TRACE_DROP,
+        .random = parent.version == 0 && (parent.flags & FLAG_RANDOM) != 0,
+    };
+    return LK_TRACE_FOUND;
+}
+
+bool lk_traceparent_id(const struct lk_headers *headers, uint64_t *high, uint64_t *low)
+{
+    const struct lk_header *h = lk_headers_find(headers, LK_HEADER_TRACEPARENT);
+    struct parent parent;
+    if (h == NULL || lk_headers_next(headers, h) != NULL || parse_traceparent(lk_str_trim(h->value), &parent) != NULL)
+        return false;
+    *high = parent.high;
+    *low = parent.low;
+    return true;
 }
 
 static bool is_key_start(char c)
@@ -121,7 +139,7 @@ bool lk_trace_w3c_add(struct lk_headers *headers, const struct lk_trace_context 
     if ((context->trace_high | context->trace_low) == 0 || context->span == 0)
         return false;
     unsigned flags = (context->decision == LK_TRACE_SAMPLE ? FLAG_SAMPLED : 0) | (context->random ? FLAG_RANDOM : 0);
-    char *text = lk_arena_alloc(headers->arena, VERSION_0_LEN);
+    char *text = lk_arena_alloc(headers->arena, LK_TRACEPARENT_LEN);
     char *at = lk_hex_put(text, 0, 2);
     *at++ = '-';
     at = lk_hex_put(lk_hex_put(at, context->trace_high, 16), context->trace_low, 16);
@@ -129,7 +147,7 @@ bool lk_trace_w3c_add(struct lk_headers *headers, const struct lk_trace_context 
     at = lk_hex_put(at, context->span, 16);
     *at++ = '-';
     lk_hex_put(at, flags, 2);
-    lk_headers_add(headers, LK_HEADER_TRACEPARENT, lk_str(text, VERSION_0_LEN));
+    lk_headers_add(headers, LK_HEADER_TRACEPARENT, lk_str(text, LK_TRACEPARENT_LEN));
     if (context->tracestate.len > 0)
         lk_headers_add(headers, LK_HEADER_TRACESTATE, context->tracestate);
     return true;

@@ -2,6 +2,7 @@
 #include "proxy/lane/association.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/http/trace_key.h"
 #include "proxy/lane/association_shard.h"
 #include "proxy/stats/stats.h"
 
@@ -21,6 +22,7 @@ union padded_count {
 struct storage {
     struct lk_association_shard shards[SHARDS_MAX];
     union padded_count misses[MISS_LINES];
+    struct lk_id_sketch sketch;
     void *block; /* what the storage itself lies in */
 };
 
@@ -28,6 +30,7 @@ struct lk_association {
     _Atomic size_t total;
     struct storage *_Atomic storage;
     struct lk_hash_key seed;
+    struct lk_number_key number_seed;
     uint32_t linger_ms;
     uint32_t max_lifetime_ms;
     uint32_t shard_count;
@@ -50,6 +53,7 @@ struct lk_association *lk_association_new(const struct lk_association_options *o
     table->seed = options->seed;
     if (table->seed.k0 == 0 && table->seed.k1 == 0)
         table->seed = lk_hash_key_random();
+    lk_number_key_init(&table->number_seed, &table->seed);
     return table;
 }
 
@@ -123,6 +127,7 @@ static struct storage *storage_new(struct lk_association *table)
         shard->entries = (struct lk_association_entry *)(void *)at;
         at += layout.entries;
         shard->total = &table->total;
+        shard->sketch = &storage->sketch;
         shard->capacity = table->shard_capacity;
         shard->bucket_mask = lk_association_shard_buckets(table->shard_capacity) - 1;
         lk_association_shard_init(shard);
@@ -144,6 +149,16 @@ static struct storage *make_storage(struct lk_association *table)
     }
     pthread_mutex_unlock(&table->setup);
     return storage;
+}
+
+static struct lk_hash128 hash_of(const struct lk_association *table, unsigned kind, struct lk_str id)
+{
+    uint64_t words[2];
+
+    if (id.len != sizeof(words))
+        return lk_keyed_hash(&table->seed, kind, id);
+    memcpy(words, id.ptr, sizeof(words));
+    return lk_number_hash(&table->number_seed, kind, words[0], words[1]);
 }
 
 static uint32_t shard_index(const struct lk_association *table, const struct lk_hash128 *key)
@@ -230,17 +245,19 @@ static bool join(struct lk_association_shard *shard, struct lk_association_entry
 }
 
 static struct lk_association_entry *open_entry(struct lk_association_shard *shard, const struct lk_hash128 *key,
-                                               uint32_t value, uint64_t now_ms)
+                                               uint16_t print, uint32_t value, uint64_t now_ms)
 {
-    struct lk_association_entry *entry = lk_association_shard_find(shard, key);
+    struct lk_association_entry *entry = NULL;
 
+    if (lk_id_sketch_may_hold(shard->sketch, print)) /* under the lock of its shard an entry and its print agree */
+        entry = lk_association_shard_find(shard, key);
     if (entry != NULL && expired(entry, now_ms)) {
         expire(shard, entry);
         entry = NULL;
     }
     if (entry != NULL)
         return join(shard, entry, value) ? entry : NULL;
-    entry = lk_association_shard_add(shard, key, now_ms);
+    entry = lk_association_shard_add(shard, key, print, now_ms);
     if (entry == NULL) {
         shard->counts.refused++;
         return NULL;
@@ -263,10 +280,10 @@ uint64_t lk_association_insert(struct lk_association *table, unsigned kind, stru
     LK_ASSERT(value == LK_ASSOCIATION_PROBE || (value & ~LK_ASSOCIATION_DOMINANT) <= LK_ASSOCIATION_LANE_MAX);
     if (id.len == 0)
         return 0;
-    key = lk_keyed_hash(&table->seed, kind, id);
+    key = hash_of(table, kind, id);
     shard = &make_storage(table)->shards[shard_index(table, &key)];
     pthread_mutex_lock(&shard->lock);
-    entry = open_entry(shard, &key, value, now_ms);
+    entry = open_entry(shard, &key, lk_id_print(lk_trace_text_low(id)), value, now_ms);
     if (entry != NULL) {
         uint64_t first = (uint64_t)shard_index(table, &key) * table->shard_capacity;
 
@@ -327,6 +344,11 @@ static enum lk_association_result locked_lookup(const struct lk_association *tab
     return result;
 }
 
+static void count_miss(struct storage *storage)
+{
+    atomic_fetch_add_explicit(&storage->misses[lk_stats_thread % MISS_LINES].count, 1, memory_order_relaxed);
+}
+
 enum lk_association_result lk_association_lookup(struct lk_association *table, unsigned kind, struct lk_str id,
                                                  uint64_t now_ms, uint32_t *value)
 {
@@ -341,13 +363,25 @@ enum lk_association_result lk_association_lookup(struct lk_association *table, u
     storage = storage_of(table);
     if (LK_UNLIKELY(storage == NULL))
         return LK_ASSOCIATION_MISS;
-    key = lk_keyed_hash(&table->seed, kind, id);
+    key = hash_of(table, kind, id);
     shard = &storage->shards[shard_index(table, &key)];
     if (lk_association_shard_may_hold(shard, &key))
         result = locked_lookup(table, shard, &key, now_ms, value);
     if (result == LK_ASSOCIATION_MISS)
-        atomic_fetch_add_explicit(&storage->misses[lk_stats_thread % MISS_LINES].count, 1, memory_order_relaxed);
+        count_miss(storage);
     return result;
+}
+
+bool lk_association_may_hold(struct lk_association *table, uint32_t low)
+{
+    struct storage *storage = storage_of(table);
+
+    if (storage == NULL)
+        return false;
+    if (lk_id_sketch_may_hold(&storage->sketch, lk_id_print(low)))
+        return true;
+    count_miss(storage);
+    return false;
 }
 
 void lk_association_sweep(struct lk_association *table, uint64_t now_ms)

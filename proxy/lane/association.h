@@ -79,6 +79,9 @@ void lk_association_release(struct lk_association *table, uint64_t handle, uint6
 /* *value is 0 unless the result says otherwise. A hit counts as use and makes a closed entry linger anew. */
 enum lk_association_result lk_association_lookup(struct lk_association *table, unsigned kind, struct lk_str id,
                                                  uint64_t now_ms, uint32_t *value);
+/* What lk_trace_key_glance tells of an id (its lowest 32 bits) is enough to know most ids that are not in the table:
+ * false is certain, and counts as a lookup that found nothing. */
+bool lk_association_may_hold(struct lk_association *table, uint32_t low);
 /* Frees what has expired; to be called every second or so. An entry that max_lifetime cut short is free at the latest
  * one linger after it expired; it is never found meanwhile. */
 void lk_association_sweep(struct lk_association *table, uint64_t now_ms);

@@ -50,6 +50,7 @@ static bool line_holds(const _Atomic uint64_t *tags, uint64_t tag)
 {
     unsigned found = 0;
 
+#pragma GCC unroll 8
     for (unsigned i = 0; i < LK_ASSOCIATION_WAYS; i++)
         found |= atomic_load_explicit(&tags[i], memory_order_relaxed) == tag;
     return found != 0;
@@ -63,23 +64,30 @@ bool lk_association_shard_may_hold(const struct lk_association_shard *shard, con
     return line_holds(&shard->tags[buckets[0]], tag_of(key)) || line_holds(&shard->tags[buckets[1]], tag_of(key));
 }
 
-struct lk_association_entry *lk_association_shard_find(struct lk_association_shard *shard, const struct lk_hash128 *key)
+static struct lk_association_entry *find_in(const struct lk_association_shard *shard, uint32_t bucket,
+                                            const struct lk_hash128 *key)
 {
     uint64_t tag = tag_of(key);
-    uint32_t buckets[2];
 
-    buckets_of(shard, key, buckets);
-    for (unsigned i = 0; i < 2 * LK_ASSOCIATION_WAYS; i++) {
-        uint32_t slot = buckets[i / LK_ASSOCIATION_WAYS] + i % LK_ASSOCIATION_WAYS;
-        struct lk_association_entry *entry;
+    for (uint32_t slot = bucket; slot < bucket + LK_ASSOCIATION_WAYS; slot++) {
+        struct lk_association_entry *entry = &shard->entries[shard->entry_of[slot]];
 
-        if (atomic_load_explicit(&shard->tags[slot], memory_order_relaxed) != tag)
-            continue;
-        entry = &shard->entries[shard->entry_of[slot]];
-        if (entry->check == key->hi)
+        if (atomic_load_explicit(&shard->tags[slot], memory_order_relaxed) == tag && entry->check == key->hi)
             return entry;
     }
     return NULL;
+}
+
+struct lk_association_entry *lk_association_shard_find(struct lk_association_shard *shard, const struct lk_hash128 *key)
+{
+    struct lk_association_entry *found = NULL;
+    uint32_t buckets[2];
+
+    buckets_of(shard, key, buckets);
+    for (unsigned b = 0; b < 2 && found == NULL; b++)
+        if (line_holds(&shard->tags[buckets[b]], tag_of(key)))
+            found = find_in(shard, buckets[b], key);
+    return found;
 }
 
 static uint16_t index_of(const struct lk_association_shard *shard, const struct lk_association_entry *entry)
@@ -122,6 +130,7 @@ void lk_association_shard_drop(struct lk_association_shard *shard, struct lk_ass
     entry->newer = shard->free;
     shard->free = index_of(shard, entry);
     atomic_fetch_sub_explicit(shard->total, 1, memory_order_relaxed);
+    lk_id_sketch_drop(shard->sketch, entry->print);
 }
 
 static void evict(struct lk_association_shard *shard, struct lk_association_entry *entry, uint64_t now_ms)
@@ -133,27 +142,36 @@ static void evict(struct lk_association_shard *shard, struct lk_association_entr
     lk_association_shard_drop(shard, entry);
 }
 
+/* One bit for each free slot of a bucket, and how many they are. */
+static unsigned free_slots(const _Atomic uint64_t *tags, unsigned *room)
+{
+    unsigned free = 0;
+
+    *room = 0;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < LK_ASSOCIATION_WAYS; i++) {
+        unsigned is_free = atomic_load_explicit(&tags[i], memory_order_relaxed) == 0;
+
+        *room += is_free;
+        free |= is_free << i;
+    }
+    return free;
+}
+
 /* A free slot in the emptier bucket; false when both are full. */
 static bool free_slot(struct lk_association_shard *shard, const uint32_t buckets[2], uint32_t *out)
 {
-    unsigned most = 0;
+    unsigned rooms[2];
+    unsigned free[2];
+    unsigned b;
 
-    for (unsigned b = 0; b < 2; b++) {
-        unsigned room = 0;
-        uint32_t first = 0;
-
-        for (unsigned i = LK_ASSOCIATION_WAYS; i-- > 0;) {
-            if (atomic_load_explicit(&shard->tags[buckets[b] + i], memory_order_relaxed) != 0)
-                continue;
-            room++;
-            first = buckets[b] + i;
-        }
-        if (room > most) {
-            most = room;
-            *out = first;
-        }
-    }
-    return most > 0;
+    free[0] = free_slots(&shard->tags[buckets[0]], &rooms[0]);
+    free[1] = free_slots(&shard->tags[buckets[1]], &rooms[1]);
+    b = rooms[1] > rooms[0];
+    if (rooms[b] == 0)
+        return false;
+    *out = buckets[b] + (unsigned)__builtin_ctz(free[b]);
+    return true;
 }
 
 /* Of two full buckets: the closed entry that would expire first, or NULL. */
@@ -206,7 +224,7 @@ static struct lk_association_entry *take_entry(struct lk_association_shard *shar
 }
 
 struct lk_association_entry *lk_association_shard_add(struct lk_association_shard *shard, const struct lk_hash128 *key,
-                                                      uint64_t now_ms)
+                                                      uint16_t print, uint64_t now_ms)
 {
     struct lk_association_entry *entry;
     uint32_t slot;
@@ -219,6 +237,8 @@ struct lk_association_entry *lk_association_shard_add(struct lk_association_shar
     entry->check = key->hi;
     entry->refs = 0;
     entry->slot = (uint16_t)slot;
+    entry->print = print;
+    lk_id_sketch_add(shard->sketch, print);
     shard->entry_of[slot] = index_of(shard, entry);
     atomic_store_explicit(&shard->tags[slot], tag_of(key), memory_order_relaxed);
     atomic_fetch_add_explicit(shard->total, 1, memory_order_relaxed);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "proxy/lane/id_sketch.h"
 #include "proxy/lane/keyed_hash.h"
 
 #include <pthread.h>
@@ -26,7 +27,8 @@ struct lk_association_entry {
     uint32_t generation; /* of the handles; never 0 */
     uint16_t older;      /* closed entries by last use; free ones by `newer` */
     uint16_t newer;
-    uint16_t slot; /* of its tag */
+    uint16_t slot;  /* of its tag */
+    uint16_t print; /* in the sketch */
 };
 
 struct lk_association_counts {
@@ -45,7 +47,8 @@ struct lk_association_shard {
     _Atomic uint64_t *tags; /* 0: free */
     uint16_t *entry_of;     /* by slot */
     struct lk_association_entry *entries;
-    _Atomic size_t *total; /* entries of the whole table */
+    _Atomic size_t *total;       /* entries of the whole table */
+    struct lk_id_sketch *sketch; /* of the whole table */
     uint32_t bucket_mask;
     uint32_t capacity;
     /* under the lock; in lines of its own, since lookups that miss read only what stands above */
@@ -71,7 +74,7 @@ struct lk_association_entry *lk_association_shard_find(struct lk_association_sha
 /* A new entry with refs 0, on no list, for a key that is absent; its value and times are the caller's to set. Evicts
  * where needed; NULL when only open entries are in the way. */
 struct lk_association_entry *lk_association_shard_add(struct lk_association_shard *shard, const struct lk_hash128 *key,
-                                                      uint64_t now_ms);
+                                                      uint16_t print, uint64_t now_ms);
 /* Frees a closed entry that is on the list of closed ones. */
 void lk_association_shard_drop(struct lk_association_shard *shard, struct lk_association_entry *entry);
 

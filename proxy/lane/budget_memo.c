@@ -10,10 +10,11 @@ struct kept_lane {
     uint64_t used_ms;
 };
 
-struct kept_cluster {
+struct lk_kept_cluster {
     struct lk_str name;
     struct lk_budget_cluster *cluster;
     struct lk_map lanes;
+    struct kept_lane *recent; /* the last one that was asked for; NULL: none */
     uint64_t used_ms;
 };
 
@@ -26,6 +27,7 @@ void lk_budget_memo_init(struct lk_budget_memo *memo, struct lk_budgets *budgets
 {
     memo->budgets = budgets;
     memo->swept_ms = 0;
+    memset(memo->recent, 0, sizeof(memo->recent));
     lk_map_init(&memo->clusters);
 }
 
@@ -45,10 +47,11 @@ static struct kept_lane *stale_lane(const struct lk_map *lanes, uint64_t before_
     return NULL;
 }
 
-static void drop_lanes(struct kept_cluster *cluster, uint64_t before_ms, uint64_t now_ms)
+static void drop_lanes(struct lk_kept_cluster *cluster, uint64_t before_ms, uint64_t now_ms)
 {
     struct kept_lane *lane;
 
+    cluster->recent = NULL;
     while ((lane = stale_lane(&cluster->lanes, before_ms)) != NULL) {
         lk_map_remove(&cluster->lanes, lane->name);
         lk_budget_unref(lane->budget, now_ms);
@@ -57,7 +60,7 @@ static void drop_lanes(struct kept_cluster *cluster, uint64_t before_ms, uint64_
     }
 }
 
-static void drop_cluster(struct lk_budget_memo *memo, struct kept_cluster *cluster, uint64_t now_ms)
+static void drop_cluster(struct lk_budget_memo *memo, struct lk_kept_cluster *cluster, uint64_t now_ms)
 {
     drop_lanes(cluster, UINT64_MAX, now_ms);
     lk_map_fini(&cluster->lanes);
@@ -67,12 +70,12 @@ static void drop_cluster(struct lk_budget_memo *memo, struct kept_cluster *clust
     lk_free(cluster);
 }
 
-static struct kept_cluster *stale_cluster(const struct lk_map *clusters, uint64_t before_ms)
+static struct lk_kept_cluster *stale_cluster(const struct lk_map *clusters, uint64_t before_ms)
 {
     struct lk_map_slot *slot;
 
     for (size_t i = 0; (slot = lk_map_next(clusters, &i));) {
-        struct kept_cluster *cluster = slot->value;
+        struct lk_kept_cluster *cluster = slot->value;
 
         if (cluster->used_ms < before_ms)
             return cluster;
@@ -83,9 +86,10 @@ static struct kept_cluster *stale_cluster(const struct lk_map *clusters, uint64_
 /* A cluster is used whenever one of its lanes is. */
 static void drop_unused(struct lk_budget_memo *memo, uint64_t before_ms, uint64_t now_ms)
 {
-    struct kept_cluster *cluster;
+    struct lk_kept_cluster *cluster;
     struct lk_map_slot *slot;
 
+    memset(memo->recent, 0, sizeof(memo->recent));
     while ((cluster = stale_cluster(&memo->clusters, before_ms)) != NULL)
         drop_cluster(memo, cluster, now_ms);
     for (size_t i = 0; (slot = lk_map_next(&memo->clusters, &i));)
@@ -109,19 +113,29 @@ static void sweep(struct lk_budget_memo *memo, uint64_t now_ms)
 
 /* --- finding ------------------------------------------------------------------------------------------------------ */
 
-static struct kept_cluster *cluster_of(struct lk_budget_memo *memo, struct lk_str name, uint64_t now_ms)
+static struct lk_kept_cluster *keep(struct lk_budget_memo *memo, struct lk_str name)
 {
-    struct kept_cluster *cluster;
+    struct lk_kept_cluster *cluster = lk_calloc(1, sizeof(*cluster));
+
+    cluster->name = copy(name);
+    cluster->cluster = lk_budget_cluster_ref(memo->budgets, name);
+    lk_map_init(&cluster->lanes);
+    lk_map_set(&memo->clusters, cluster->name, cluster);
+    return cluster;
+}
+
+static struct lk_kept_cluster *cluster_of(struct lk_budget_memo *memo, struct lk_str name, uint64_t now_ms)
+{
+    struct lk_kept_cluster **recent = &memo->recent[((uintptr_t)name.ptr / 8 ^ name.len) % LK_BUDGETS_RECENT];
+    struct lk_kept_cluster *cluster;
 
     sweep(memo, now_ms);
-    cluster = lk_map_get(&memo->clusters, name);
-    if (LK_UNLIKELY(cluster == NULL)) {
-        cluster = lk_calloc(1, sizeof(*cluster));
-        cluster->name = copy(name);
-        cluster->cluster = lk_budget_cluster_ref(memo->budgets, name);
-        lk_map_init(&cluster->lanes);
-        lk_map_set(&memo->clusters, cluster->name, cluster);
-    }
+    cluster = *recent;
+    if (cluster == NULL || !lk_str_eq(cluster->name, name))
+        cluster = lk_map_get(&memo->clusters, name);
+    if (LK_UNLIKELY(cluster == NULL))
+        cluster = keep(memo, name);
+    *recent = cluster;
     cluster->used_ms = now_ms;
     return cluster;
 }
@@ -134,15 +148,18 @@ struct lk_budget_cluster *lk_budget_memo_cluster(struct lk_budget_memo *memo, st
 struct lk_budget *lk_budget_memo_lane(struct lk_budget_memo *memo, struct lk_str cluster, struct lk_str lane,
                                       uint64_t now_ms)
 {
-    struct kept_cluster *in = cluster_of(memo, cluster, now_ms);
-    struct kept_lane *kept = lk_map_get(&in->lanes, lane);
+    struct lk_kept_cluster *in = cluster_of(memo, cluster, now_ms);
+    struct kept_lane *kept = in->recent;
 
+    if (kept == NULL || !lk_str_eq(kept->name, lane))
+        kept = lk_map_get(&in->lanes, lane);
     if (LK_UNLIKELY(kept == NULL)) {
         kept = lk_calloc(1, sizeof(*kept));
         kept->name = copy(lane);
         kept->budget = lk_budget_ref(memo->budgets, cluster, lane);
         lk_map_set(&in->lanes, kept->name, kept);
     }
+    in->recent = kept;
     kept->used_ms = now_ms;
     return kept->budget;
 }
@@ -153,6 +170,6 @@ size_t lk_budget_memo_count(const struct lk_budget_memo *memo)
     size_t count = 0;
 
     for (size_t i = 0; (slot = lk_map_next(&memo->clusters, &i));)
-        count += ((struct kept_cluster *)slot->value)->lanes.count;
+        count += ((struct lk_kept_cluster *)slot->value)->lanes.count;
     return count;
 }

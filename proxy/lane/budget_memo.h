@@ -10,9 +10,14 @@
 
 #include <stdint.h>
 
+#define LK_BUDGETS_RECENT 16u
+
+struct lk_kept_cluster;
+
 struct lk_budget_memo {
     struct lk_budgets *budgets;
-    struct lk_map clusters; /* name -> what is kept for it */
+    struct lk_map clusters;                            /* name -> what is kept for it */
+    struct lk_kept_cluster *recent[LK_BUDGETS_RECENT]; /* of clusters, by a cheap hash of the name; NULL: none */
     uint64_t swept_ms;
 };
 /* budgets must outlive it. */

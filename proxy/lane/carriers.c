@@ -50,6 +50,7 @@ static void read_header(struct lk_mark *mark, const struct lk_headers *headers, 
     const struct lk_header *h = lk_headers_find_key(headers, key);
     if (h == NULL)
         return;
+    mark->stands = true;
     if (lk_headers_next(headers, h) != NULL || lk_str_find_byte(h->value, ',') < h->value.len) {
         read_lines(mark, headers, key, LK_MARK_HEADER);
         return;
@@ -65,13 +66,8 @@ static bool opens_tunnel(const struct lk_headers *headers)
            lk_headers_find(headers, LK_HEADER_PROTOCOL) == NULL;
 }
 
-static void read_baggage(struct lk_mark *mark, const struct lk_headers *headers, struct lk_str key)
+static void read_members(struct lk_mark *mark, const struct lk_headers *headers, struct lk_str key)
 {
-    if (key.len == 0 || opens_tunnel(headers) || (mark->settled && lk_baggage_says(headers, key, mark->name)))
-        return;
-    mark->settled = false;
-    if (!lk_headers_maybe(headers, LK_HEADER_BAGGAGE))
-        return;
     struct lk_baggage_iter iter;
     struct lk_baggage_member member;
     lk_baggage_begin(&iter, headers);
@@ -81,12 +77,31 @@ static void read_baggage(struct lk_mark *mark, const struct lk_headers *headers,
     }
 }
 
+static void read_baggage(struct lk_mark *mark, const struct lk_headers *headers, struct lk_str key)
+{
+    if (key.len == 0)
+        return;
+    bool there = lk_headers_maybe(headers, LK_HEADER_BAGGAGE);
+    if (there && mark->settled && lk_baggage_says(headers, key, mark->name))
+        return;
+    there = there && lk_baggage_maybe(headers, key);
+    mark->stands |= there;
+    if (opens_tunnel(headers))
+        return;
+    mark->settled = false;
+    if (there)
+        read_members(mark, headers, key);
+}
+
 static void read_tracestate(struct lk_mark *mark, const struct lk_headers *headers, struct lk_str key)
 {
     if (key.len == 0)
         return;
     mark->settled = false;
-    if (!lk_headers_maybe(headers, LK_HEADER_TRACESTATE) || !lk_mark_tracestate_usable(headers))
+    if (!lk_headers_maybe(headers, LK_HEADER_TRACESTATE))
+        return;
+    mark->stands = true;
+    if (!lk_mark_tracestate_usable(headers))
         return;
     struct lk_list_iter iter;
     struct lk_str member;
@@ -103,6 +118,9 @@ static void read_correlation(struct lk_mark *mark, const struct lk_headers *head
     if (key.len == 0)
         return;
     mark->settled = false;
+    if (!lk_headers_maybe(headers, LK_HEADER_SW8_CORRELATION))
+        return;
+    mark->stands = true;
     struct lk_list_iter iter;
     struct lk_str item;
     struct lk_str value;
@@ -120,6 +138,7 @@ static void read_aliases(struct lk_mark *mark, const struct lk_headers *headers,
         if (lk_headers_find_key(headers, &carriers->aliases[i]) == NULL)
             continue;
         mark->settled = false;
+        mark->stands = true;
         read_lines(mark, headers, &carriers->aliases[i], LK_MARK_ALIAS);
     }
 }

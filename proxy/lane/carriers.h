@@ -42,6 +42,7 @@ struct lk_mark {
                             rather than the mark, if it is to fail closed */
     bool settled;     /* the block is as lk_carriers_write of that name would leave it, but for emit headers; not told
                          of blocks with aliases, nor where tracestate or sw8-correlation are carriers */
+    bool stands;      /* some carrier may be in the block; false is certain: there is nothing to strip */
     unsigned invalid; /* values dropped because they are no lane's name */
 };
 

@@ -1,4 +1,5 @@
-/* SipHash-1-3, 128 bits (Aumasson and Bernstein, 2012): one round for each eight bytes, three at each end. */
+/* SipHash-1-3, 128 bits (Aumasson and Bernstein, 2012): one round for each eight bytes, three at each end. And the
+ * upper words of a sum of products modulo 2^128, which is strongly universal (Lemire and Kaser, 2014). */
 #include "proxy/lane/keyed_hash.h"
 
 #include "proxy/base/mem.h"
@@ -6,6 +7,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <sys/random.h>
+
+__extension__ typedef unsigned __int128 u128;
 
 struct state {
     uint64_t v0;
@@ -93,4 +96,40 @@ struct lk_hash128 lk_keyed_hash(const struct lk_hash_key *key, uint64_t domain, 
     s.v1 ^= 0xdd;
     hash.hi = finish(&s);
     return hash;
+}
+
+void lk_number_key_init(struct lk_number_key *number_key, const struct lk_hash_key *key)
+{
+    for (uint64_t half = 0; half < 2; half++) {
+        struct lk_number_half *out = &number_key->halves[half];
+
+        for (uint64_t i = 0; i < LK_ARRAY_LEN(out->low); i++) {
+            struct lk_hash128 drawn = lk_keyed_hash(key, UINT64_MAX - half * LK_ARRAY_LEN(out->low) - i, LK_STR(""));
+
+            out->low[i] = drawn.lo;
+            out->high[i] = drawn.hi;
+        }
+    }
+}
+
+static inline u128 factor(const struct lk_number_half *half, unsigned i)
+{
+    return (u128)half->high[i] << 64 | half->low[i];
+}
+
+/* The mixing at the end changes no collision; it spreads what the sum leaves near each other. */
+static inline uint64_t half_of(const struct lk_number_half *half, uint64_t domain, uint64_t high, uint64_t low)
+{
+    u128 sum = factor(half, 0) + factor(half, 1) * domain + factor(half, 2) * high + factor(half, 3) * low;
+    uint64_t word = (uint64_t)(sum >> 64);
+
+    word = (word ^ word >> 32) * 0xd6e8feb86659fd93u;
+    word = (word ^ word >> 29) * 0x9e3779b97f4a7c15u;
+    return word ^ word >> 32;
+}
+
+struct lk_hash128 lk_number_hash(const struct lk_number_key *key, uint64_t domain, uint64_t high, uint64_t low)
+{
+    return (struct lk_hash128){.lo = half_of(&key->halves[0], domain, high, low),
+                               .hi = half_of(&key->halves[1], domain, high, low)};
 }

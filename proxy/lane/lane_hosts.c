@@ -189,13 +189,12 @@ static bool by_table(const struct lk_lane_membership *membership, const struct l
 /* The entries without a lane and with "base". */
 static size_t base_entries(const struct lk_host_index *index, const struct lk_host_index_entry *out[2])
 {
-    const struct lk_host_index_entry *base = lk_host_index_find_text(index, LK_STR(LK_LANE_BASE));
     size_t count = 0;
 
     if (index->untagged.count > 0)
         out[count++] = &index->untagged;
-    if (base != NULL)
-        out[count++] = base;
+    if (index->base != NULL)
+        out[count++] = index->base;
     return count;
 }
 

@@ -34,15 +34,13 @@ static bool admit(struct lk_lane_stream *stream, struct lk_mark *mark, struct lk
 /* *name is empty where there is no mark that counts. False: refused. */
 static bool accept_mark(struct lk_lane_stream *stream, struct lk_headers *headers, struct lk_str *name)
 {
-    const struct lk_lane_attachment *attachment = stream->attachment;
     struct lk_mark mark;
 
     *name = lk_str(NULL, 0);
-    if (!lk_header_set_any(&stream->settings->carriers->all, headers) &&
-        (attachment == NULL || !lk_header_set_any(&attachment->emit_names, headers)))
+    lk_lane_stream_read(stream, headers);
+    if (!stream->seen.stands && !stream->emitted)
         return true;
-    mark = lk_carriers_read(stream->settings->carriers, headers);
-    lk_lane_stream_note_mark(stream, &mark);
+    mark = stream->seen;
     if (mark.invalid_shadow)
         return lk_lane_stream_refuse_shadow(stream, LK_LANE_STAT_SHADOW_REFUSED);
     if (!lk_lane_stream_trusts(stream) && !admit(stream, &mark, headers))
@@ -140,11 +138,12 @@ static void remember(struct lk_lane_stream *stream, const struct lk_headers *hea
     uint32_t value = memory_value(stream);
     unsigned inserted = 0;
     char buf[LK_LANE_ID_BYTES];
-    uint64_t hash;
 
-    for (unsigned kind = 0; kind < LK_TRACE_KEY_KIND_COUNT && value != LK_LANE_ID_NONE; kind++) {
-        struct lk_str id =
-            (kinds >> kind & 1) != 0 ? lk_lane_stream_id(stream, headers, kind, buf, &hash) : lk_str(NULL, 0);
+    kinds = value != LK_LANE_ID_NONE ? lk_lane_stream_kinds(stream, headers, kinds) : 0;
+    for (; kinds != 0; kinds &= kinds - 1) {
+        unsigned kind = (unsigned)__builtin_ctz(kinds);
+        struct lk_str id = lk_lane_stream_id(stream, headers, kind, buf);
+
         if (id.len > 0)
             inserted += insert(stream, kind, id, value);
     }
@@ -152,24 +151,35 @@ static void remember(struct lk_lane_stream *stream, const struct lk_headers *hea
         lk_lane_process_count(stream->settings->runtime, LK_LANE_PROCESS_UNTIED);
 }
 
+/* Alike in every pod that the request comes to. */
+static bool in_sample(uint32_t low, uint32_t denominator)
+{
+    return (uint64_t)(low * 0x9e3779b1u) * denominator >> 32 == 0;
+}
+
 /* One in so many unmarked requests is followed, to see whether the application would carry a mark. */
 static void probe(struct lk_lane_stream *stream, const struct lk_headers *headers, unsigned kinds)
 {
     uint32_t denominator = stream->settings->config->association.preflight_denominator;
     char buf[LK_LANE_ID_BYTES];
-    uint64_t hash = 0;
     struct lk_str id = {NULL, 0};
+    uint32_t low = 0;
 
     if (denominator == 0)
         return;
-    for (unsigned kind = 0; kind < LK_TRACE_KEY_KIND_COUNT; kind++) {
-        if ((kinds >> kind & 1) == 0)
+    for (kinds = lk_lane_stream_kinds(stream, headers, kinds); kinds != 0; kinds &= kinds - 1) {
+        unsigned kind = (unsigned)__builtin_ctz(kinds);
+        enum lk_trace_glance glance = lk_trace_key_glance(headers, (enum lk_trace_key_kind)kind, &low);
+
+        if (glance == LK_TRACE_GLANCE_ABSENT)
             continue;
-        id = lk_lane_stream_id(stream, headers, kind, buf, &hash);
+        if (glance == LK_TRACE_GLANCE_LOW && !stream->is_probe && !in_sample(low, denominator))
+            return; /* the first id decides, the others are followed with it */
+        id = lk_lane_stream_id(stream, headers, kind, buf);
         if (id.len == 0)
             continue;
-        if (!stream->is_probe && hash % denominator != 0)
-            return; /* the first id decides, the others are followed with it */
+        if (!stream->is_probe && !in_sample(lk_trace_text_low(id), denominator))
+            return;
         stream->is_probe |= insert(stream, kind, id, LK_ASSOCIATION_PROBE) > 0;
     }
     if (stream->is_probe)
@@ -206,30 +216,21 @@ static void take_off(struct lk_lane_stream *stream, const struct lk_headers *hea
 
 static void tell_application(struct lk_lane_stream *stream, struct lk_headers *headers)
 {
-    const struct lk_lane_attachment *attachment = stream->attachment;
-    const struct lk_lane *lane = stream->lane;
-
     if (stream->requested.len == 0) {
         lk_lane_stream_strip(stream, headers);
         return;
     }
-    lk_carriers_write(stream->settings->carriers, attachment != NULL ? &attachment->emit_names : NULL, NULL,
-                      stream->requested, lane != NULL ? lane->emit : NULL, lane != NULL ? lane->emit_count : 0,
-                      headers);
+    lk_lane_stream_write(stream, stream->lane, headers);
     lk_lane_stream_count(stream, stream->lane, LK_LANE_STAT_RQ_IN);
 }
 
 /* What proved that a mark may be brought, or chose a rule, has served. */
 static void drop_secrets(const struct lk_lane_stream *stream, struct lk_headers *headers)
 {
-    const struct lk_header_set *sets[] = {
-        &stream->settings->trust.secrets,
-        stream->attachment != NULL && stream->settings->role == LK_LANE_ENTRY ? &stream->attachment->secrets : NULL,
-    };
-
-    for (size_t i = 0; i < LK_ARRAY_LEN(sets); i++)
-        if (sets[i] != NULL && lk_header_set_any(sets[i], headers))
-            lk_header_set_remove(sets[i], headers);
+    if (stream->settings->trust.config->allow_count > 0)
+        lk_header_set_remove(&stream->settings->trust.secrets, headers);
+    if (stream->attachment != NULL && stream->settings->role == LK_LANE_ENTRY)
+        lk_header_set_remove(&stream->attachment->secrets, headers);
 }
 
 bool lk_lane_inbound(struct lk_lane_stream *stream, struct lk_headers *headers)

@@ -49,8 +49,7 @@ static struct lk_host_selection stay(struct lk_lane_stream *stream, struct lk_st
     }
     lk_carriers_write(settings->carriers, emit_names(stream), NULL, mark, NULL, 0, copy);
     lk_lane_ask_mark(&ask, mark);
-    return lk_lane_select_copy(&ask, stream->attachment != NULL ? stream->attachment->scopes : NULL, stream->info, view,
-                               pick);
+    return lk_lane_select_copy(&ask, lk_lane_stream_scopes(stream), stream->info, view, pick);
 }
 
 static struct lk_host_selection select_copy(struct lk_mirror_selector *base, struct lk_cluster_view *view,

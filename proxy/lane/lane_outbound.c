@@ -34,15 +34,19 @@ static void recall(struct lk_lane_stream *stream, unsigned kind, uint32_t value,
 static void look_up(struct lk_lane_stream *stream, const struct lk_headers *headers, unsigned kind,
                     struct memory *memory)
 {
+    struct lk_association *association = stream->settings->runtime->association;
     char buf[LK_LANE_ID_BYTES];
-    uint64_t hash;
-    uint32_t value;
-    struct lk_str id = lk_lane_stream_id(stream, headers, kind, buf, &hash);
+    uint32_t value = 0;
+    enum lk_trace_glance glance = lk_trace_key_glance(headers, (enum lk_trace_key_kind)kind, &value);
+    struct lk_str id;
 
+    if (glance == LK_TRACE_GLANCE_ABSENT ||
+        (glance == LK_TRACE_GLANCE_LOW && !lk_association_may_hold(association, value)))
+        return;
+    id = lk_lane_stream_id(stream, headers, kind, buf);
     if (id.len == 0)
         return;
-    switch (
-        lk_association_lookup(stream->settings->runtime->association, kind, id, lk_loop_now_ms(stream->loop), &value)) {
+    switch (lk_association_lookup(association, kind, id, lk_loop_now_ms(stream->loop), &value)) {
     case LK_ASSOCIATION_MISS:
         break;
     case LK_ASSOCIATION_HIT:
@@ -66,9 +70,8 @@ static struct memory ask_memory(struct lk_lane_stream *stream, const struct lk_h
 
     if (!config->enabled || lk_association_size(runtime->association) == 0)
         return memory;
-    for (unsigned kind = 0; kind < LK_TRACE_KEY_KIND_COUNT; kind++)
-        if ((config->kinds >> kind & 1) != 0)
-            look_up(stream, headers, kind, &memory);
+    for (unsigned kinds = lk_lane_stream_kinds(stream, headers, config->kinds); kinds != 0; kinds &= kinds - 1)
+        look_up(stream, headers, (unsigned)__builtin_ctz(kinds), &memory);
     if (memory.ambiguous) {
         lk_lane_process_count(runtime, LK_LANE_PROCESS_AMBIGUOUS);
         lk_lane_process_count(runtime, LK_LANE_PROCESS_CONFLICT);
@@ -133,17 +136,16 @@ static void note_carrying(struct lk_lane_stream *stream, const struct evidence *
 /* *chosen by precedence. mesh: the destination is part of it, so that what was inferred counts. False: refused. */
 static bool decide(struct lk_lane_stream *stream, const struct lk_headers *headers, bool mesh, struct evidence *chosen)
 {
-    struct lk_mark mark = lk_carriers_read(stream->settings->carriers, headers);
+    const struct lk_mark *mark = &stream->seen;
     struct memory memory = ask_memory(stream, headers);
     const struct evidence items[] = {
-        {mark.found ? mark.name : lk_str(NULL, 0), mark.found ? LK_LANE_ORIGIN_EXPLICIT : LK_LANE_ORIGIN_NONE},
+        {mark->found ? mark->name : lk_str(NULL, 0), mark->found ? LK_LANE_ORIGIN_EXPLICIT : LK_LANE_ORIGIN_NONE},
         memory.found,
         ask_pod(stream),
     };
 
-    lk_lane_stream_note_mark(stream, &mark);
     *chosen = weigh(items, LK_ARRAY_LEN(items));
-    if (mark.invalid_shadow || (memory.shadow_ambiguous && !lk_lane_name_is_shadow(chosen->name)))
+    if (mark->invalid_shadow || (memory.shadow_ambiguous && !lk_lane_name_is_shadow(chosen->name)))
         return lk_lane_stream_refuse_shadow(stream, LK_LANE_STAT_SHADOW_REFUSED);
     note_conflict(stream, &items[0], &memory);
     if (mesh) {
@@ -176,7 +178,6 @@ static bool leave(struct lk_lane_stream *stream, struct lk_headers *headers, con
 static void stay(struct lk_lane_stream *stream, struct lk_headers *headers)
 {
     const struct lk_lane_settings *settings = stream->settings;
-    const struct lk_lane_attachment *attachment = stream->attachment;
     struct lk_lane_ask ask = {
         .membership = &settings->membership,
         .table = stream->table,
@@ -185,11 +186,7 @@ static void stay(struct lk_lane_stream *stream, struct lk_headers *headers)
     };
 
     /* the lane's own headers are for the application behind the next hop, which writes them anew */
-    if (stream->requested.len == 0)
-        lk_lane_stream_strip(stream, headers);
-    else
-        lk_carriers_write(settings->carriers, attachment != NULL ? &attachment->emit_names : NULL, NULL,
-                          stream->requested, NULL, 0, headers);
+    lk_lane_stream_write(stream, NULL, headers);
     lk_lane_ask_mark(&ask, stream->requested);
     stream->selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
 }
@@ -204,6 +201,7 @@ bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers,
     lk_lane_mirrors(stream);
     boundary = lk_lane_boundary(&stream->settings->config->egress, cluster->config);
     if (!stream->settings->inbound) {
+        lk_lane_stream_read(stream, headers);
         if (!decide(stream, headers, boundary.mesh, &chosen))
             return false;
         if (chosen.name.len > 0 && !lk_lane_stream_request(stream, chosen.name, chosen.origin))

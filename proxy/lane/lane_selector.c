@@ -131,7 +131,7 @@ static void prepare(struct lk_lane_selector *selector, const struct lk_cluster_v
 
     ask->now_ms = lk_loop_now_ms(view->loop);
     ask->priority = route != NULL && route->action.high_priority;
-    ask->overloaded = lk_lane_overloaded(ask, view);
+    ask->overloaded = (ask->lane != NULL || ask->shadow) && lk_lane_overloaded(ask, view);
     ask->step_down = last;
 }
 
@@ -188,11 +188,6 @@ void lk_lane_select_outside(struct lk_arena *arena, struct lk_stream_info *info)
     info->selector = selector;
 }
 
-static void forget_table(void *table)
-{
-    lk_lane_table_unref(table);
-}
-
 struct lk_lane_selector *lk_lane_selector_new(struct lk_arena *arena, struct lk_stream_info *info,
                                               const struct lk_lane_ask *ask, const struct lk_lane_scopes *scopes)
 {
@@ -204,8 +199,6 @@ struct lk_lane_selector *lk_lane_selector_new(struct lk_arena *arena, struct lk_
     selector->ask.from = NULL;
     selector->info = info;
     selector->scopes = scopes;
-    if (ask->table != NULL) /* counted, though it is constant to whoever asks */
-        lk_arena_on_free(arena, forget_table, lk_lane_table_ref((struct lk_lane_table *)ask->table));
     info->selector = &selector->base;
     return selector;
 }

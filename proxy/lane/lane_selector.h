@@ -14,7 +14,7 @@
 
 struct lk_lane_selector {
     struct lk_host_selector base;
-    struct lk_lane_ask ask; /* the table of the first try holds for all of them */
+    struct lk_lane_ask ask; /* its table holds for all tries */
     struct lk_stream_info *info;
     const struct lk_lane_scopes *scopes; /* by lane index; NULL: nothing is counted */
     /* The outcome, for logs. Served is empty before the first try and when it was refused. */
@@ -25,7 +25,7 @@ struct lk_lane_selector {
 
 /*
  * Sets info->selector. Of ask membership, table, budgets, wall_us and the mark (lk_lane_ask_mark) are given, the rest
- * is set for each try; a reference to the table is kept as long as the arena. scopes live as long as the table.
+ * is set for each try; the table outlives the last try, and scopes live as long as it.
  *
  * Flags of the stream: LF when another lane or base serves (ABSENT included), LU when the table does not know the mark;
  * a refusal has LC, LS, LU, UO or UH. What is sent for a shadow lane is subject to limits of its own (shadow_budget.h).

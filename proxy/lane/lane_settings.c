@@ -7,6 +7,7 @@
 #include "proxy/config/bootstrap_config.h"
 #include "proxy/config/lane_name.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* --- the pod's lane ----------------------------------------------------------------------------------------------- */
@@ -78,6 +79,8 @@ static void compile_headers(struct lk_lane_settings *settings, struct lk_arena *
         settings->served_header = lk_header_key(arena, config->served_header);
 }
 
+static _Atomic uint64_t serials;
+
 static void leave_runtime(void *arg)
 {
     struct lk_lane_settings *settings = arg;
@@ -106,6 +109,7 @@ const struct lk_lane_settings *lk_lane_settings_new(struct lk_filter_context *co
     };
     size_t before = errors->count;
 
+    settings->serial = atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed) + 1;
     settings->config = config;
     settings->role = config->entry ? LK_LANE_ENTRY : LK_LANE_SIDECAR;
     settings->direction = context->direction;

@@ -10,6 +10,7 @@
 #include "proxy/lane/trust.h"
 
 struct lk_lane_settings {
+    uint64_t serial; /* of these settings, unique in the process */
     const struct lk_lane_filter_config *config;
     const struct lk_lane_carriers *carriers;
     struct lk_lane_trust trust;

@@ -13,25 +13,20 @@ const char *lk_lane_origin_name(enum lk_lane_origin origin)
     return names[origin];
 }
 
-static void unref_table(void *table)
-{
-    lk_lane_table_unref(table);
-}
-
 struct lk_lane_stream *lk_lane_stream_new(struct lk_lane_worker *worker, struct lk_loop *loop, struct lk_arena *arena,
                                           struct lk_stream_info *info)
 {
-    struct lk_lane_stream *stream = lk_arena_zalloc(arena, sizeof(*stream));
+    struct lk_lane_stream *stream = lk_arena_alloc(arena, sizeof(*stream));
     struct lk_lane_table *table = lk_lane_reader_get(&worker->reader);
 
+    memset(stream, 0, offsetof(struct lk_lane_stream, handles));
     stream->worker = worker;
     stream->settings = worker->settings;
     stream->loop = loop;
     stream->arena = arena;
     stream->info = info;
-    stream->table = table;
-    if (table != NULL) /* logs still read names of it when filters are gone */
-        lk_arena_on_free(arena, unref_table, lk_lane_table_ref(table));
+    if (table != NULL)
+        stream->table = lk_lane_table_ref(table);
     stream->attachment = lk_lane_attachment(table);
     stream->wall_us = info->start_wall_us != 0 ? info->start_wall_us : lk_clock_wall_us();
     info->lane = stream;
@@ -50,15 +45,27 @@ struct lk_trust_peer lk_lane_stream_peer(const struct lk_lane_stream *stream)
     return peer;
 }
 
-bool lk_lane_stream_trusts(struct lk_lane_stream *stream)
+static bool judge_peer(const struct lk_lane_stream *stream)
 {
     const struct lk_lane_settings *settings = stream->settings;
     const struct lk_trust_peer peer = lk_lane_stream_peer(stream);
 
-    if (!stream->classified)
-        stream->trusted = lk_trust_classify(&settings->trust, settings->role, settings->direction, &peer, NULL).trusted;
-    stream->classified = true;
-    return stream->trusted;
+    return lk_trust_classify(&settings->trust, settings->role, settings->direction, &peer, NULL).trusted;
+}
+
+bool lk_lane_stream_trusts(struct lk_lane_stream *stream)
+{
+    struct lk_peer_verdict *verdict = stream->info->conn->verdict;
+
+    if (verdict == NULL) {
+        if (!stream->classified)
+            stream->trusted = judge_peer(stream);
+        stream->classified = true;
+        return stream->trusted;
+    }
+    if (LK_UNLIKELY(verdict->judge != stream->settings->serial))
+        *verdict = (struct lk_peer_verdict){stream->settings->serial, judge_peer(stream)};
+    return verdict->trusted;
 }
 
 const struct lk_lane_scopes *lk_lane_stream_scopes(const struct lk_lane_stream *stream)
@@ -105,13 +112,56 @@ bool lk_lane_stream_request(struct lk_lane_stream *stream, struct lk_str name, e
     return true;
 }
 
+static void note_mark(const struct lk_lane_stream *stream, const struct lk_mark *mark)
+{
+    struct lk_lane_runtime *runtime = stream->settings->runtime;
+
+    if (mark->conflict)
+        lk_lane_process_count(runtime, LK_LANE_PROCESS_CONFLICT);
+    if (mark->invalid > 0)
+        lk_lane_process_count(runtime, LK_LANE_PROCESS_INVALID);
+}
+
+void lk_lane_stream_read(struct lk_lane_stream *stream, const struct lk_headers *headers)
+{
+    const struct lk_lane_attachment *attachment = stream->attachment;
+
+    stream->emitted = attachment != NULL && lk_header_set_any(&attachment->emit_names, headers);
+    if (!lk_header_set_any(&stream->settings->carriers->all, headers))
+        return;
+    stream->seen = lk_carriers_read(stream->settings->carriers, headers);
+    note_mark(stream, &stream->seen);
+}
+
+static const struct lk_header_set *emit_names(const struct lk_lane_stream *stream)
+{
+    return stream->emitted ? &stream->attachment->emit_names : NULL;
+}
+
 bool lk_lane_stream_strip(struct lk_lane_stream *stream, struct lk_headers *headers)
 {
-    const struct lk_header_set *emit = stream->attachment != NULL ? &stream->attachment->emit_names : NULL;
+    bool stripped;
 
-    if (emit != NULL && !lk_header_set_any(emit, headers))
-        emit = NULL;
-    return lk_carriers_strip(stream->settings->carriers, emit, headers);
+    if (!stream->emitted && !stream->seen.stands)
+        return false;
+    stripped = lk_carriers_strip(stream->settings->carriers, emit_names(stream), headers);
+    stream->seen = (struct lk_mark){.found = false};
+    stream->emitted = false;
+    return stripped;
+}
+
+void lk_lane_stream_write(struct lk_lane_stream *stream, const struct lk_lane *emit, struct lk_headers *headers)
+{
+    size_t count = emit != NULL ? emit->emit_count : 0;
+
+    if (stream->requested.len == 0) {
+        lk_lane_stream_strip(stream, headers);
+        return;
+    }
+    lk_carriers_write(stream->settings->carriers, emit_names(stream), &stream->seen, stream->requested,
+                      count > 0 ? emit->emit : NULL, count, headers);
+    stream->seen = (struct lk_mark){.stands = true};
+    stream->emitted = count > 0;
 }
 
 void lk_lane_stream_stripped(struct lk_lane_stream *stream, struct lk_str name)
@@ -123,25 +173,25 @@ void lk_lane_stream_stripped(struct lk_lane_stream *stream, struct lk_str name)
     lk_stream_info_flag(stream->info, LK_FLAG_LANE_STRIPPED);
 }
 
-void lk_lane_stream_note_mark(struct lk_lane_stream *stream, const struct lk_mark *mark)
+static const struct lk_header_key *configured_id(const struct lk_lane_stream *stream)
 {
-    struct lk_lane_runtime *runtime = stream->settings->runtime;
+    const struct lk_header_key *key = &stream->settings->association_header;
 
-    if (mark->conflict)
-        lk_lane_process_count(runtime, LK_LANE_PROCESS_CONFLICT);
-    if (mark->invalid > 0)
-        lk_lane_process_count(runtime, LK_LANE_PROCESS_INVALID);
+    return key->name.len > 0 ? key : NULL;
+}
+
+unsigned lk_lane_stream_kinds(const struct lk_lane_stream *stream, const struct lk_headers *headers, unsigned kinds)
+{
+    return kinds & lk_trace_key_kinds(headers, configured_id(stream) != NULL);
 }
 
 struct lk_str lk_lane_stream_id(const struct lk_lane_stream *stream, const struct lk_headers *headers, unsigned kind,
-                                char buf[LK_LANE_ID_BYTES], uint64_t *hash)
+                                char buf[LK_LANE_ID_BYTES])
 {
-    const struct lk_header_key *configured = &stream->settings->association_header;
     struct lk_trace_key key;
 
-    if (!lk_trace_key_read(headers, (enum lk_trace_key_kind)kind, configured->name.len > 0 ? configured : NULL, &key))
+    if (!lk_trace_key_read(headers, (enum lk_trace_key_kind)kind, configured_id(stream), &key))
         return lk_str(NULL, 0);
-    *hash = lk_trace_key_hash(&key);
     if (key.text.ptr != NULL)
         return key.text;
     memcpy(buf, &key.high, sizeof(key.high));
@@ -275,11 +325,17 @@ static void measure(struct lk_lane_stream *stream, bool is_5xx, uint64_t latency
 void lk_lane_stream_end(struct lk_lane_stream *stream)
 {
     const struct lk_stream_info *info = stream->info;
-    uint64_t end_us = info->end_us != 0 ? info->end_us : lk_loop_now_us(stream->loop);
-    uint64_t latency_us = end_us > info->start_us ? end_us - info->start_us : 0;
-    bool is_5xx = failed(info);
 
     forget(stream);
-    judge(stream, is_5xx, latency_us);
-    measure(stream, is_5xx, latency_us);
+    if (stream->entered || stream->requested.len > 0) {
+        uint64_t end_us = info->end_us != 0 ? info->end_us : lk_loop_now_us(stream->loop);
+        uint64_t latency_us = end_us > info->start_us ? end_us - info->start_us : 0;
+        bool is_5xx = failed(info);
+
+        judge(stream, is_5xx, latency_us);
+        measure(stream, is_5xx, latency_us);
+    }
+    stream->info->lane = NULL;
+    lk_lane_table_unref(stream->table);
+    stream->table = NULL;
 }

@@ -35,6 +35,7 @@ const char *lk_lane_origin_name(enum lk_lane_origin origin);
 enum lk_lane_flight { LK_LANE_NOT_IN_FLIGHT, LK_LANE_FLIES_MARKED, LK_LANE_FLIES_UNMARKED };
 
 struct lk_lane_stream {
+    struct lk_http_slot *slot; /* of the filter, for whoever made the stream */
     struct lk_lane_worker *worker;
     const struct lk_lane_settings *settings;
     struct lk_loop *loop;
@@ -56,16 +57,19 @@ struct lk_lane_stream {
     enum lk_response_flag flag;
     const char *details; /* NULL: it is not refused */
 
+    struct lk_mark seen; /* in the request's block, as it is now */
+    bool emitted;        /* some lane's header may be in it; false is certain */
     bool classified, trusted;
     bool is_probe;
+    bool entered; /* entry holds a result */
     enum lk_lane_flight flight;
     unsigned handle_count;
+    /* From here on nothing is set before it is used. */
     uint64_t handles[LK_TRACE_KEY_KIND_COUNT]; /* in the association table */
     struct lk_entry_result entry;
-    bool entered; /* entry holds a result */
 };
 
-/* The table in force holds for the stream, and lives as long as the arena. */
+/* The table in force holds for the stream, until its end. */
 struct lk_lane_stream *lk_lane_stream_new(struct lk_lane_worker *worker, struct lk_loop *loop, struct lk_arena *arena,
                                           struct lk_stream_info *info);
 
@@ -78,7 +82,7 @@ void lk_lane_mirrors(struct lk_lane_stream *stream);
 /* The same for a TCP connection of the pod, which belongs to the pod's own lane. */
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster);
 void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers);
-/* Once; the stream's info is final. */
+/* Once; the stream's info is final, and everything was logged: it knows of no lane from now on. */
 void lk_lane_stream_end(struct lk_lane_stream *stream);
 
 /* For logs. served is empty when nobody did. */
@@ -98,14 +102,18 @@ void lk_lane_stream_count(const struct lk_lane_stream *stream, const struct lk_l
 bool lk_lane_stream_refuse_shadow(struct lk_lane_stream *stream, enum lk_lane_stat stat);
 /* Takes a lane for the request, with what the table says of it; false: refused. */
 bool lk_lane_stream_request(struct lk_lane_stream *stream, struct lk_str name, enum lk_lane_origin origin);
+/* Reads the block into seen and emitted; what is wrong with the mark is counted. */
+void lk_lane_stream_read(struct lk_lane_stream *stream, const struct lk_headers *headers);
 /* Removes every mark and emitted header; whether there was any. */
 bool lk_lane_stream_strip(struct lk_lane_stream *stream, struct lk_headers *headers);
+/* Writes the requested lane's mark, or strips where there is none. emit: the lane whose headers go with it, or NULL. */
+void lk_lane_stream_write(struct lk_lane_stream *stream, const struct lk_lane *emit, struct lk_headers *headers);
 /* A mark was taken off: counted, and LX. */
 void lk_lane_stream_stripped(struct lk_lane_stream *stream, struct lk_str name);
-/* What a reading of carriers found wrong is counted. */
-void lk_lane_stream_note_mark(struct lk_lane_stream *stream, const struct lk_mark *mark);
 
 /* The id of one kind in its canonical form, in buf where it is a number; empty when there is none. */
 #define LK_LANE_ID_BYTES 16
+/* Of these kinds (bits) those that the request may have an id of. */
+unsigned lk_lane_stream_kinds(const struct lk_lane_stream *stream, const struct lk_headers *headers, unsigned kinds);
 struct lk_str lk_lane_stream_id(const struct lk_lane_stream *stream, const struct lk_headers *headers, unsigned kind,
-                                char buf[LK_LANE_ID_BYTES], uint64_t *hash);
+                                char buf[LK_LANE_ID_BYTES]);

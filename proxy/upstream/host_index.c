@@ -4,6 +4,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
+#include "proxy/config/lane_name.h"
 
 /* Of one host with lists under several labels; more are left out, as they multiply. */
 #define COMBINATIONS_MAX 4096u
@@ -251,6 +252,8 @@ static struct lk_host_index *build(const struct lk_host_set *set, const struct l
     }
     place_members(&b, untagged, untagged_count);
     move_to_arena(&b);
+    if (spec->label_count == 1)
+        index->base = lk_host_index_find_text(index, LK_STR(LK_LANE_BASE));
     lk_free(untagged);
     lk_free(b.entries);
     lk_free(b.last);
@@ -264,9 +267,17 @@ static struct lk_host_index *build(const struct lk_host_set *set, const struct l
 static const struct lk_host_index *search(struct lk_host_set *set, const struct lk_index_spec *spec)
 {
     struct lk_host_index *index = atomic_load_explicit(&set->indexes, memory_order_acquire);
-    while (index != NULL && !spec_eq(&index->spec, spec))
-        index = index->next;
-    return index;
+    for (; index != NULL; index = index->next) {
+        /* another spec may come to lie at the address of one that is gone, but not with its hash */
+        if (LK_LIKELY(atomic_load_explicit(&index->known, memory_order_relaxed) == spec &&
+                      index->spec.hash == spec->hash))
+            return index;
+        if (!spec_eq(&index->spec, spec))
+            continue;
+        atomic_store_explicit(&index->known, spec, memory_order_relaxed);
+        return index;
+    }
+    return NULL;
 }
 
 const struct lk_host_index *lk_host_set_index(struct lk_host_set *set, const struct lk_index_spec *spec)

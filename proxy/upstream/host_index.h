@@ -8,6 +8,7 @@
 #include "proxy/config/metadata.h"
 #include "proxy/upstream/host_set.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,7 +49,10 @@ struct lk_host_index {
     const struct lk_host_index_entry *entries; /* each has a host; in order of first appearance in the set */
     size_t entry_count;
     struct lk_host_index_entry untagged; /* may be empty */
-    const uint32_t *table;               /* open addressing: number of an entry + 1, 0: free */
+    /* In an index of one label, the hosts that call themselves "base"; NULL: there are none. */
+    const struct lk_host_index_entry *base;
+    _Atomic(const struct lk_index_spec *) known; /* a spec that was found equal, so that it is found at once */
+    const uint32_t *table;                       /* open addressing: number of an entry + 1, 0: free */
     size_t table_mask;
 };
 

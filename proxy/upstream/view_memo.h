@@ -12,6 +12,7 @@
 
 #define LK_VIEWS_MAX 1024u
 #define LK_VIEW_IDLE_MS 60000u
+#define LK_VIEWS_RECENT 16u
 
 /* Compared as bytes: without padding. */
 struct lk_view_key {
@@ -20,9 +21,12 @@ struct lk_view_key {
     uint64_t panic_percent;
 };
 
+struct lk_view_item;
+
 struct lk_view_memo {
     struct lk_map by_key;
-    struct lk_list used; /* most recently used first */
+    struct lk_view_item *recent[LK_VIEWS_RECENT]; /* of by_key, by a cheap hash of the key; NULL: none */
+    struct lk_list used;                          /* most recently used first */
 };
 
 void lk_view_memo_init(struct lk_view_memo *memo);

@@ -103,6 +103,17 @@ static void check_merged(struct lk_headers *headers, struct lk_arena *arena)
     LK_ASSERT(lk_str_eq(back.tracestate, own.tracestate));
 }
 
+/* A look must never pass over an id that is there. */
+static void check_glance(const struct lk_headers *headers, const struct lk_trace_key *key)
+{
+    uint32_t low = 0;
+    enum lk_trace_glance glance = lk_trace_key_glance(headers, key->kind, &low);
+    LK_ASSERT((lk_trace_key_kinds(headers, true) >> key->kind & 1) != 0);
+    LK_ASSERT(glance != LK_TRACE_GLANCE_ABSENT);
+    LK_ASSERT(glance == LK_TRACE_GLANCE_UNREAD ||
+              low == (key->text.ptr != NULL ? lk_trace_text_low(key->text) : (uint32_t)key->low));
+}
+
 static void check_keys(const struct lk_headers *headers)
 {
     static const struct lk_header_key configured = {LK_HEADER_SW8_CORRELATION, LK_STR_INIT("sw8-correlation")};
@@ -113,7 +124,7 @@ static void check_keys(const struct lk_headers *headers)
         LK_ASSERT(lk_trace_key_equal(&key, &key));
         LK_ASSERT(key.text.ptr == NULL ? (key.high | key.low) != 0 || kind == LK_TRACE_KEY_REQUEST_ID
                                        : key.text.len > 0);
-        (void)lk_trace_key_hash(&key);
+        check_glance(headers, &key);
     }
 }
 

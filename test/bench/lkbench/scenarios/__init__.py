@@ -1,6 +1,6 @@
 """The scenarios by name, in the order of a full run."""
 
-from lkbench.scenarios import bulk, counts, http, memory, race, start
+from lkbench.scenarios import bulk, counts, http, lanes, memory, race, start
 
 SCENARIOS = {
     "B1": http.b1,
@@ -14,5 +14,6 @@ SCENARIOS = {
     "MEM": memory.idle,
     "SYS": counts.syscalls,
     "INS": counts.instructions,
+    "LANES": lanes.lanes,
     "RACE": race.race,
 }

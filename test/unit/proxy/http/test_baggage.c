@@ -49,6 +49,27 @@ LK_TEST(baggage, finds_every_value_of_a_key_in_order)
         check_values(table[i][0], table[i][1]);
 }
 
+LK_TEST(baggage, tells_quickly_where_a_key_cannot_stand)
+{
+    static const struct {
+        const char *in;
+        bool maybe;
+    } rows[] = {
+        {"", false},
+        {"baggage: userId=alice\n", false},
+        {"baggage: userId=alice,lane=g\n", true},
+        {"baggage: userId=alice\nbaggage: lane=g\n", true},
+        {"baggage: x=lane\n", true}, /* it says maybe */
+        {"baggage: lan\n", false},
+    };
+    for (size_t i = 0; i < LK_ARRAY_LEN(rows); i++) {
+        struct header_text t;
+        header_text_init(&t, rows[i].in);
+        LK_CHECK_MSG(lk_baggage_maybe(&t.headers, lane) == rows[i].maybe, "%s", rows[i].in);
+        header_text_fini(&t);
+    }
+}
+
 LK_TEST(baggage, bad_utf8_becomes_replacement_characters)
 {
     static const char *const table[][2] = {

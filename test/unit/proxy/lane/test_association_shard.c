@@ -9,6 +9,7 @@
 struct fixture {
     struct lk_association_shard shard;
     _Atomic size_t total;
+    struct lk_id_sketch sketch;
 };
 
 static struct fixture *fixture_new(void)
@@ -23,6 +24,7 @@ static struct fixture *fixture_new(void)
     fixture->shard.capacity = CAPACITY;
     fixture->shard.bucket_mask = buckets - 1;
     fixture->shard.total = &fixture->total;
+    fixture->shard.sketch = &fixture->sketch;
     lk_association_shard_init(&fixture->shard);
     return fixture;
 }
@@ -44,7 +46,7 @@ static struct lk_hash128 key_in(uint32_t first, uint32_t second, uint64_t n)
 
 static struct lk_association_entry *add_closed(struct fixture *fixture, struct lk_hash128 key, uint64_t expires_ms)
 {
-    struct lk_association_entry *entry = lk_association_shard_add(&fixture->shard, &key, 0);
+    struct lk_association_entry *entry = lk_association_shard_add(&fixture->shard, &key, (uint16_t)key.lo, 0);
 
     if (entry != NULL) {
         entry->expires_ms = expires_ms;
@@ -93,12 +95,12 @@ LK_TEST(association_shard, open_entries_in_two_full_buckets_leave_no_room)
 
     for (uint64_t n = 1; n <= 16; n++) {
         key = key_in(3, 3, n);
-        lk_association_shard_add(&fixture->shard, &key, 0)->refs = 1;
+        lk_association_shard_add(&fixture->shard, &key, (uint16_t)key.lo, 0)->refs = 1;
     }
     key = key_in(3, 2, 17);
-    LK_CHECK_NULL(lk_association_shard_add(&fixture->shard, &key, 0));
+    LK_CHECK_NULL(lk_association_shard_add(&fixture->shard, &key, (uint16_t)key.lo, 0));
     key = key_in(3, 4, 18);
-    LK_CHECK_NOT_NULL(lk_association_shard_add(&fixture->shard, &key, 0));
+    LK_CHECK_NOT_NULL(lk_association_shard_add(&fixture->shard, &key, (uint16_t)key.lo, 0));
     fixture_free(fixture);
 }
 

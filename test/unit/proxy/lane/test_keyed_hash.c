@@ -48,3 +48,37 @@ LK_TEST(keyed_hash, random_keys_differ)
 
     LK_CHECK(a.k0 != b.k0 && a.k1 != b.k1);
 }
+
+LK_TEST(keyed_hash, numbers_differ_by_every_part_and_by_the_key)
+{
+    struct lk_hash_key other = {counting.k0 ^ 1, counting.k1};
+    struct lk_number_key key, other_key;
+    struct lk_hash128 first, rows[4];
+
+    lk_number_key_init(&key, &counting);
+    lk_number_key_init(&other_key, &other);
+    first = lk_number_hash(&key, 1, 2, 3);
+    rows[0] = lk_number_hash(&key, 2, 2, 3);
+    rows[1] = lk_number_hash(&key, 1, 3, 3);
+    rows[2] = lk_number_hash(&key, 1, 2, 4);
+    rows[3] = lk_number_hash(&other_key, 1, 2, 3);
+    for (size_t i = 0; i < LK_ARRAY_LEN(rows); i++)
+        LK_CHECK(rows[i].lo != first.lo && rows[i].hi != first.hi);
+    LK_CHECK_EQ_UINT(lk_number_hash(&key, 1, 2, 3).lo, first.lo);
+}
+
+/* Ids that follow each other must not come to lie in the same buckets. */
+LK_TEST(keyed_hash, numbers_in_a_row_spread_over_buckets)
+{
+    static unsigned counts[256];
+    struct lk_number_key key;
+    unsigned most = 0;
+
+    lk_number_key_init(&key, &counting);
+    for (uint64_t n = 0; n < 25600; n++) {
+        unsigned count = ++counts[lk_number_hash(&key, 0, 0x4bf92f3577b34da6, n).hi >> 8 & 255];
+
+        most = LK_MAX(most, count);
+    }
+    LK_CHECK_MSG(most < 160, "%u of 100 in one bucket", most);
+}

@@ -37,6 +37,8 @@ static void begin(struct scene *s, const char *hosts)
     LK_CHECK(lk_carriers_compile(&s->carriers, &s->arena, &names, &errors));
     lk_errors_fini(&errors);
     s->runtime.scope = lk_stats_scope_ref(s->f.up->stats, &block, LK_STR("lane."));
+    s->runtime.names = lk_lane_names_new(s->f.up->stats, 0);
+    s->runtime.unnamed = lk_lane_scopes_new(s->runtime.names, NULL, 0);
     s->settings.config = &s->config;
     s->settings.carriers = &s->carriers;
     s->settings.runtime = &s->runtime;
@@ -45,6 +47,8 @@ static void begin(struct scene *s, const char *hosts)
 
 static void finish(struct scene *s)
 {
+    lk_lane_scopes_free(s->runtime.unnamed);
+    lk_lane_names_free(s->runtime.names);
     lk_stats_scope_unref(s->runtime.scope);
     lk_arena_reset(&s->arena);
     fini(&s->f);

@@ -240,20 +240,6 @@ LK_TEST(lane_selector, counts_rescue_for_the_lane_that_serves)
     finish(&s);
 }
 
-LK_TEST(lane_selector, table_lives_as_long_as_the_stream)
-{
-    struct scene s;
-    struct lk_lane_table *table;
-
-    begin(&s, "lane=g,-");
-    table = s.f.table;
-    stream(&s, "g");
-    LK_CHECK_EQ_UINT(atomic_load(&table->ref.count), 2);
-    lk_arena_reset(&s.stream);
-    LK_CHECK_EQ_UINT(atomic_load(&table->ref.count), 1);
-    finish(&s);
-}
-
 LK_TEST(lane_selector, sibling_cluster_gives_the_host)
 {
     const struct lk_pick pick = {.original_dst = NULL};
