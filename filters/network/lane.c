@@ -89,6 +89,7 @@ static const char *steer(const struct lk_tcp_steering *steering, struct lk_strea
     struct lk_lane_stream *stream =
         lk_lane_stream_new(self->worker, lk_session_loop(self->session), lk_session_arena(self->session), info);
 
+    lk_lane_stream_stays(stream);
     return lk_lane_connection(stream, cluster) ? NULL : stream->details;
 }
 

@@ -67,6 +67,7 @@ static void make_world(struct world *world, struct lk_loop *loop)
     world->info.start_wall_us = lk_clock_wall_us();
     lk_headers_clone(&world->headers, world->input->headers, arena);
     world->stream = lk_lane_stream_new(world->worker, loop, arena, &world->info);
+    lk_lane_stream_stays(world->stream);
     copy_attachment(world);
 }
 

@@ -33,6 +33,17 @@ struct lk_lane_stream *lk_lane_stream_new(struct lk_lane_worker *worker, struct 
     return stream;
 }
 
+static void unref_table(void *table)
+{
+    lk_lane_table_unref(table);
+}
+
+void lk_lane_stream_stays(struct lk_lane_stream *stream)
+{
+    if (stream->table != NULL)
+        lk_arena_on_free(stream->arena, unref_table, stream->table);
+}
+
 /* --- what steps share --------------------------------------------------------------------------------------------- */
 
 struct lk_trust_peer lk_lane_stream_peer(const struct lk_lane_stream *stream)

@@ -69,7 +69,7 @@ struct lk_lane_stream {
     struct lk_entry_result entry;
 };
 
-/* The table in force holds for the stream, until its end. */
+/* The table in force holds for the stream, until its end (or lk_lane_stream_stays). */
 struct lk_lane_stream *lk_lane_stream_new(struct lk_lane_worker *worker, struct lk_loop *loop, struct lk_arena *arena,
                                           struct lk_stream_info *info);
 
@@ -84,6 +84,10 @@ bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *c
 void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers);
 /* Once; the stream's info is final, and everything was logged: it knows of no lane from now on. */
 void lk_lane_stream_end(struct lk_lane_stream *stream);
+
+/* Instead of the end, once: the stream lasts as long as its arena, and so does its table. For what is neither judged nor
+ * measured: TCP connections, dry runs. */
+void lk_lane_stream_stays(struct lk_lane_stream *stream);
 
 /* For logs. served is empty when nobody did. */
 struct lk_str lk_lane_stream_served(const struct lk_lane_stream *stream);
