@@ -17,17 +17,17 @@ revision=0
 enabled=true
 testers=no
 percent=none
+guard=no
 load_test=no
-window=5
+window=5                          # of the guard, in seconds
 
 lane_table() {
     echo "revision: $revision"
     [ $enabled = true ] || echo "enabled: false"
-    cat <<YAML
-lanes:
-- name: gray
-  guard: { max_5xx_delta: 0.1, min_requests: 10, window: ${window}s }
-YAML
+    echo "lanes:"
+    echo "- name: gray"
+    [ $guard = no ] ||
+        echo "  guard: { max_5xx_delta: 0.1, min_requests: 10, window: ${window}s }"
     [ $load_test = no ] || echo "- { name: shadow-load, kind: SHADOW }"
     echo "entry:"
     [ $load_test = no ] || cat <<YAML
@@ -147,7 +147,7 @@ show_pods() {
         gateway) said="lanekeeper alone: asks the table which lane a user is in" ;;
         shop-*) said="calls orders, passes on x-request-id and nothing else" ;;
         orders-*) said="calls stock, passes on traceparent and nothing else; has no gray version" ;;
-        *) said="" ;;
+        *) said="calls nobody" ;;
         esac
         good "$(printf '%-12s %s   %s' "$pod" "$(address4 "$pod")" "$dim$said$plain")"
     done
@@ -204,6 +204,7 @@ show_all() { # BINARY
     lanes release --step 100 --testers gray --percent 100 --after 50
 
     heading "The next release aborts itself: at 5 %, half of what stock gray answers becomes 500"
+    guard=yes
     percent=5
     push
     lanes abort --window $window
