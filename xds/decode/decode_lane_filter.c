@@ -270,7 +270,8 @@ static void egress(struct lk_decoder *decoder, const Lanekeeper__Lane__V1__Egres
     if (out->mirror_lane.len > 0 &&
         (!lk_lane_name_valid(out->mirror_lane) || !lk_lane_name_is_shadow(out->mirror_lane)))
         lk_errors_add_at(decoder->errors, "egress.mirror_lane",
-                         "'%s' is no name of a shadow lane, expected one, as shadow-load", in->mirror_lane);
+                         "'%.*s' is no name of a shadow lane, expected one, as shadow-load",
+                         LK_STR_ARG(out->mirror_lane));
     mark = lk_errors_push(decoder->errors, "egress.mesh");
     out->metadata_namespace = or_default(decoder, mesh->metadata_namespace, "lanekeeper.lane");
     out->metadata_key = or_default(decoder, mesh->metadata_key, "mesh");
