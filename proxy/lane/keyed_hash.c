@@ -124,7 +124,6 @@ static inline uint64_t half_of(const struct lk_number_half *half, uint64_t domai
     uint64_t word = (uint64_t)(sum >> 64);
 
     word = (word ^ word >> 32) * 0xd6e8feb86659fd93u;
-    word = (word ^ word >> 29) * 0x9e3779b97f4a7c15u;
     return word ^ word >> 32;
 }
 

@@ -39,8 +39,8 @@ build_all() {
         cmake -S "$here" -B "$build/tools" -G Ninja -DCMAKE_BUILD_TYPE=Release
         cmake --build "$build/tools"
         if [ -z "${LANEKEEPER:-}" ]; then
-            (cd "$root" && cmake --preset release -B "$build/release")
-            cmake --build "$build/release" --target lanekeeper
+            (cd "$root" && cmake --preset release -B "$build/release" -DLANEKEEPER_BENCH=ON)
+            cmake --build "$build/release" --target lanekeeper lk-bench-lane-times
         fi
     } >"$log" 2>&1 || {
         tail -n 30 "$log"
@@ -48,6 +48,7 @@ build_all() {
         exit 1
     }
     export LANEKEEPER=${LANEKEEPER:-$build/release/lanekeeper}
+    export LANE_TIMES=${LANE_TIMES:-$build/release/test/bench/lk-bench-lane-times}
 }
 
 for argument; do

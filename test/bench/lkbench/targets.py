@@ -14,14 +14,18 @@ LIMITS = (
     ("B10 1000 used", 6.0, "kB per cluster after one request"),
     ("B10 10000 used", 6.0, "kB per cluster after one request"),
     ("B11 1", 15.0, "ms from exec to the first 200"),
+    ("LANES decision, base", 1000, "ns"),
+    ("LANES decision, lane", 1000, "ns"),
+    ("LANES push, in force", 1.0, "ms from a table's bytes until all workers have it"),
 )
+LANE_LIMITS = (("unmarked", 2.0), ("marked", 6.0))  # % more instructions
 
 
 def check(rows):
     """[{text, kept}] for every promise that the run measured."""
     ours = {row["scenario"]: row for row in rows if row["proxy"] == US}
     verdicts = []
-    for part in (check_cost, check_routes, check_bodies, check_bulk, check_limits):
+    for part in (check_cost, check_routes, check_bodies, check_bulk, check_limits, check_lanes):
         verdicts += part(ours)
     return verdicts + check_race(ours, rows)
 
@@ -81,6 +85,17 @@ def check_limits(ours):
         if scenario in ours:
             value = ours[scenario]["value"]["median"]
             found.append(verdict(value <= limit, f"{scenario}: <= {limit} {what}: {value:.2f}"))
+    return found
+
+
+def check_lanes(ours):
+    found = []
+    for kind, limit in LANE_LIMITS:
+        for scenario, row in ours.items():
+            if scenario.startswith("LANES ") and scenario.split()[2] == kind:
+                value = row["value"]["median"]
+                text = f"{scenario}: <= {limit:.0f} % more instructions: {value:.1f}"
+                found.append(verdict(value <= limit, text))
     return found
 
 

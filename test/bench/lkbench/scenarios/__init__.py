@@ -1,6 +1,6 @@
 """The scenarios by name, in the order of a full run."""
 
-from lkbench.scenarios import bulk, counts, http, lanes, memory, race, start
+from lkbench.scenarios import bulk, counts, http, lane_push, lanes, memory, race, start
 
 SCENARIOS = {
     "B1": http.b1,
@@ -15,5 +15,6 @@ SCENARIOS = {
     "SYS": counts.syscalls,
     "INS": counts.instructions,
     "LANES": lanes.lanes,
+    "PUSH": lane_push.push,
     "RACE": race.race,
 }
