@@ -292,6 +292,13 @@ static enum lk_filter_status on_request_headers(void *self, struct lk_headers *h
     return run(self, LK_HTTP_REQUEST, headers);
 }
 
+static void explain(void *self, struct lk_headers *headers, bool end, struct lk_explain *account)
+{
+    (void)end;
+    (void)account; /* the metadata itself is told when all filters have run */
+    run(self, LK_HTTP_REQUEST, headers);
+}
+
 static enum lk_filter_status on_response_headers(void *self, struct lk_headers *headers, bool end)
 {
     (void)end;
@@ -306,4 +313,5 @@ const struct lk_http_filter lk_header_to_metadata_filter = {
     .stream_new = stream_new,
     .on_request_headers = on_request_headers,
     .on_response_headers = on_response_headers,
+    .explain = explain,
 };

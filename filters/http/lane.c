@@ -73,17 +73,32 @@ static enum lk_filter_status refuse(const struct lk_lane_stream *lane)
     return LK_FILTER_PAUSE;
 }
 
-static enum lk_filter_status on_request_headers(void *instance, struct lk_headers *headers, bool end)
+/* False: refused. */
+static bool pass(struct lk_lane_stream *lane, struct lk_headers *headers)
 {
-    struct lk_lane_stream *lane = instance;
     const struct lk_lane_settings *settings = lane->settings;
 
-    (void)end;
     if (settings->inbound && !lk_lane_inbound(lane, headers))
-        return refuse(lane);
-    if (settings->outbound && !lk_lane_outbound(lane, headers, find_cluster(lane)))
-        return refuse(lane);
-    return LK_FILTER_CONTINUE;
+        return false;
+    return !settings->outbound || lk_lane_outbound(lane, headers, find_cluster(lane));
+}
+
+static enum lk_filter_status on_request_headers(void *instance, struct lk_headers *headers, bool end)
+{
+    (void)end;
+    return pass(instance, headers) ? LK_FILTER_CONTINUE : refuse(instance);
+}
+
+static void explain(void *instance, struct lk_headers *headers, bool end, struct lk_explain *account)
+{
+    struct lk_lane_stream *lane = instance;
+    struct lk_lane_recorder *recorder = lk_lane_recorder_new(lane, account);
+    bool passed = pass(lane, headers);
+
+    (void)end;
+    lk_lane_recorder_end(recorder, passed);
+    if (!passed)
+        refuse(lane);
 }
 
 static enum lk_filter_status on_response_headers(void *instance, struct lk_headers *headers, bool end)
@@ -185,4 +200,5 @@ const struct lk_http_filter lk_lane_filter = {
     .on_request_headers = on_request_headers,
     .on_response_headers = on_response_headers,
     .on_destroy = on_destroy,
+    .explain = explain,
 };

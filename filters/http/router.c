@@ -36,4 +36,5 @@ const struct lk_http_filter lk_router_filter = {
     .on_request_trailers = lk_router_on_trailers,
     .on_response_blocked = lk_router_on_response_blocked,
     .on_destroy = lk_router_on_destroy,
+    .explain = lk_router_explain,
 };

@@ -109,4 +109,5 @@ const struct lk_network_filter lk_http_connection_manager_filter = {
     .start = lk_http_manager_start,
     .on_drain = lk_http_manager_on_drain,
     .on_abort = lk_http_manager_on_abort,
+    .explain = lk_http_manager_explain,
 };

@@ -98,4 +98,5 @@ const struct lk_network_filter lk_tcp_proxy_filter = {
     .start = lk_tcp_tunnel_start,
     .on_drain = lk_tcp_tunnel_on_drain,
     .on_abort = lk_tcp_tunnel_on_abort,
+    .explain = lk_tcp_tunnel_explain,
 };

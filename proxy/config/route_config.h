@@ -99,6 +99,8 @@ enum {
 /* Parses "a,b,c"; unknown tokens are skipped and reported through *unknown (may be NULL), as a typo must not fail a
  * load. */
 uint32_t lk_retry_on_parse(struct lk_str tokens, struct lk_str *unknown);
+/* The word of one bit; ptr NULL: there is none. */
+struct lk_str lk_retry_on_name(uint32_t bit);
 
 struct lk_retry_policy {
     uint32_t retry_on;

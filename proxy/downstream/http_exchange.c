@@ -191,7 +191,7 @@ const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex)
     ex->route_known = true;
     if (ex->routes == NULL)
         ex->routes = lk_route_table_ref(ex->hc->config->routes);
-    ex->route = lk_route_match(ex->routes, &query, NULL);
+    ex->route = lk_route_match(ex->routes, &query, ex->route_trace);
     info->route = ex->route;
     if (ex->route != NULL) {
         lk_loop_set_activity(ex->stream.loop, ex->route->label);

@@ -236,7 +236,7 @@ void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct l
         lk_http_conn_close(hc, LK_CLOSE_LINGER, true);
 }
 
-static void protocol_error(struct lk_http_conn *hc, const struct lk_codec_error *error)
+void lk_http_conn_protocol_error(struct lk_http_conn *hc, const struct lk_codec_error *error)
 {
     LK_LOG_LIMITED(HTTP, DEBUG, "downstream broke HTTP: %s", error->text != NULL ? error->text : error->details);
     lk_stats_inc(hc->config->stats, LK_HTTP_CX_PROTOCOL_ERROR);
@@ -270,7 +270,7 @@ static size_t on_data(struct lk_conn *conn, struct lk_span data)
         return data.len;
     note_progress(hc);
     if (error.details != NULL) {
-        protocol_error(hc, &error);
+        lk_http_conn_protocol_error(hc, &error);
         return data.len;
     }
     return used;

@@ -92,3 +92,5 @@ void lk_http_manager_worker_free(struct lk_http_manager_worker *worker);
 void lk_http_manager_start(struct lk_session *session, const void *config, void *worker);
 void lk_http_manager_on_drain(void *terminal);
 void lk_http_manager_on_abort(void *terminal);
+/* http_explain.c: struct lk_network_filter.explain */
+void lk_http_manager_explain(const void *config, void *worker, struct lk_explain *explain);

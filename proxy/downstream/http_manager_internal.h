@@ -6,6 +6,7 @@
 #include "proxy/filter/access_logger.h"
 #include "proxy/io/conn.h"
 #include "proxy/io/timer.h"
+#include "proxy/router/route_match.h"
 #include "proxy/stats/stat_names.h"
 
 struct lk_http_manager_worker {
@@ -54,7 +55,8 @@ struct lk_http_exchange {
     struct lk_deferred free_later;
     struct lk_headers no_headers; /* stands for a head that could not be read */
     const struct lk_route *route;
-    struct lk_route_table *routes; /* referenced while the stream lives */
+    struct lk_route_table *routes;      /* referenced while the stream lives */
+    struct lk_route_trace *route_trace; /* NULL when forwarding */
     uint64_t random;
     struct lk_str decorated; /* the route's operation, for the response; empty: none */
     uint32_t idle_ms;
@@ -94,6 +96,9 @@ const struct lk_route *lk_exchange_route(struct lk_http_exchange *ex);
 
 /* http_request.c: a request head has arrived. */
 void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers, bool end);
+/* Its parts: what the head is; then all that is decided of it before filters see it. False: it was answered. */
+void lk_exchange_note_head(struct lk_http_exchange *ex, struct lk_headers *headers, bool end);
+bool lk_exchange_admit(struct lk_http_exchange *ex, struct lk_headers *headers, bool end);
 /* http_response.c: what every response head gets before it leaves. */
 void lk_exchange_finish_response_head(struct lk_http_exchange *ex, struct lk_headers *headers);
 struct lk_str lk_http_date(struct lk_http_manager_worker *worker);
@@ -118,6 +123,8 @@ enum lk_policy_verdict lk_exchange_header_policy(struct lk_http_exchange *ex, st
 /* Answers a head that could not be read and closes. */
 void lk_http_conn_bad_request(struct lk_http_conn *hc, unsigned status, struct lk_str body, struct lk_str details,
                               enum lk_response_flag flag);
+/* What the codec says of bytes that break HTTP. */
+void lk_http_conn_protocol_error(struct lk_http_conn *hc, const struct lk_codec_error *error);
 void lk_http_conn_close(struct lk_http_conn *hc, enum lk_close_mode mode, bool local);
 /* After output was added: tells the streams when the connection has enough. */
 void lk_http_conn_check_output(struct lk_http_conn *hc);

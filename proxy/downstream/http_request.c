@@ -71,7 +71,7 @@ static bool handle_upgrade(struct lk_http_exchange *ex, struct lk_headers *heade
     return false;
 }
 
-static void note_head(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
+void lk_exchange_note_head(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
 {
     struct lk_stream_info *info = &ex->stream.info;
     ex->stream.request = headers;
@@ -87,30 +87,38 @@ static void note_head(struct lk_http_exchange *ex, struct lk_headers *headers, b
     }
 }
 
-void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
+bool lk_exchange_admit(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
 {
-    struct lk_http_conn *hc = ex->hc;
-    note_head(ex, headers, end);
+    const struct lk_http_manager_config *config = ex->hc->config;
     handle_expect(ex, headers);
     if (lk_exchange_header_policy(ex, headers) == LK_POLICY_ANSWERED)
-        return;
+        return false;
     if (ex->cs->is_connect) {
         lk_stream_info_flag(&ex->stream.info, LK_FLAG_NO_ROUTE_FOUND);
-        lk_stats_inc(hc->config->stats, LK_HTTP_NO_ROUTE);
+        lk_stats_inc(config->stats, LK_HTTP_NO_ROUTE);
         ex->close_after = true;
         lk_exchange_reply(ex, 404, lk_str(NULL, 0), LK_STR("route_not_found"));
-        return;
+        return false;
     }
-    if (hc->config->tracing != NULL)
+    if (config->tracing != NULL)
         lk_exchange_trace(ex, headers);
     if (!handle_upgrade(ex, headers, end))
-        return;
-    if (hc->config->chain.count == 0) {
+        return false;
+    if (config->chain.count == 0) {
         /* a manager without filters has nothing that could answer */
         lk_stream_info_flag(&ex->stream.info, LK_FLAG_NO_ROUTE_FOUND);
         lk_exchange_reply(ex, 404, lk_str(NULL, 0), LK_STR("route_not_found"));
-        return;
+        return false;
     }
+    return true;
+}
+
+void lk_exchange_request(struct lk_http_exchange *ex, struct lk_headers *headers, bool end)
+{
+    struct lk_http_conn *hc = ex->hc;
+    lk_exchange_note_head(ex, headers, end);
+    if (!lk_exchange_admit(ex, headers, end))
+        return;
     if (hc->config->log_new_requests) {
         lk_exchange_route(ex);
         lk_exchange_log(ex, "DownstreamStart");

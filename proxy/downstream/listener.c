@@ -236,21 +236,36 @@ bool lk_listeners_bind(struct lk_listeners *listeners, struct lk_error *error)
     return true;
 }
 
-struct lk_listener *lk_listeners_owner(struct lk_listeners *listeners, const struct lk_addr *destination)
+static bool takes_port(const struct lk_listener_config *config, const struct lk_addr *destination)
+{
+    for (size_t a = 0; a < config->address_count; a++) {
+        const struct lk_listen_address *address = &config->addresses[a];
+        bool same_family =
+            address->addr.family == destination->family || (address->ipv4_compat && destination->family == AF_INET);
+        if (same_family && lk_addr_is_any(&address->addr) && lk_addr_port(&address->addr) == lk_addr_port(destination))
+            return true;
+    }
+    return false;
+}
+
+static void tell(struct lk_owner_trace *recorder, const struct lk_listener *listener, const char *why)
+{
+    if (LK_UNLIKELY(recorder != NULL))
+        recorder->on_listener(recorder, listener, why);
+}
+
+struct lk_listener *lk_listeners_owner(struct lk_listeners *listeners, const struct lk_addr *destination,
+                                       struct lk_owner_trace *recorder)
 {
     struct lk_listener *exact = lk_map_get(&listeners->by_address, addr_key(destination));
+    tell(recorder, exact, exact != NULL ? NULL : "no listener has exactly this address");
     if (exact != NULL)
         return exact;
     for (size_t i = 0; i < listeners->by_port_count; i++) {
-        const struct lk_listener_config *config = listeners->by_port[i]->config;
-        for (size_t a = 0; a < config->address_count; a++) {
-            const struct lk_listen_address *address = &config->addresses[a];
-            bool same_family =
-                address->addr.family == destination->family || (address->ipv4_compat && destination->family == AF_INET);
-            if (same_family && lk_addr_is_any(&address->addr) &&
-                lk_addr_port(&address->addr) == lk_addr_port(destination))
-                return listeners->by_port[i];
-        }
+        bool takes = takes_port(listeners->by_port[i]->config, destination);
+        tell(recorder, listeners->by_port[i], takes ? NULL : "its wildcard address has another port or family");
+        if (takes)
+            return listeners->by_port[i];
     }
     return NULL;
 }

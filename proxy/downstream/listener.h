@@ -64,5 +64,13 @@ bool lk_listeners_add(struct lk_listeners *listeners, const struct lk_listener_c
                       struct lk_filter_context *context, struct lk_errors *errors);
 /* Binds and listens on every address; workers accept later. */
 bool lk_listeners_bind(struct lk_listeners *listeners, struct lk_error *error);
-/* Which listener owns an original destination: the exact address, else a wildcard address with that port, else NULL. */
-struct lk_listener *lk_listeners_owner(struct lk_listeners *listeners, const struct lk_addr *destination);
+/* Told of every listener that was asked, in order; why says why it fell, NULL when it owns the destination. listener
+ * NULL: none has the exact address. */
+struct lk_owner_trace {
+    void (*on_listener)(struct lk_owner_trace *trace, const struct lk_listener *listener, const char *why);
+};
+
+/* Which listener owns an original destination: the exact address, else a wildcard address with that port, else NULL.
+ * recorder is NULL when forwarding. */
+struct lk_listener *lk_listeners_owner(struct lk_listeners *listeners, const struct lk_addr *destination,
+                                       struct lk_owner_trace *recorder);

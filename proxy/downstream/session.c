@@ -193,7 +193,7 @@ static bool hand_over(struct lk_session *session)
     struct lk_listener_worker *lw = session->lw;
     if (!lw->listener->config->use_original_dst || session->handed_over || !session->info.local_restored)
         return false;
-    struct lk_listener *owner = lk_listeners_owner(lw->listener->set, &session->info.local);
+    struct lk_listener *owner = lk_listeners_owner(lw->listener->set, &session->info.local, NULL);
     if (owner == NULL || owner == lw->listener)
         return false;
     count_out(session);

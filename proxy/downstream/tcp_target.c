@@ -1,19 +1,21 @@
 /* Cluster and host of a relayed connection. Runs on the session's worker. */
 #include "proxy/downstream/tcp_target.h"
 
-#include "proxy/base/rand.h"
-
-struct lk_tcp_weighted lk_tcp_target_choose(const struct lk_tcp_proxy_config *config)
+struct lk_tcp_weighted lk_tcp_target_choose(const struct lk_tcp_proxy_config *config, uint64_t point)
 {
     if (config->weighted_count == 0)
         return (struct lk_tcp_weighted){config->cluster, 1, config->metadata_match};
-    uint64_t point = lk_rand_below(config->total_weight);
     for (size_t i = 0; i < config->weighted_count; i++) {
         if (point < config->weighted[i].weight)
             return config->weighted[i];
         point -= config->weighted[i].weight;
     }
     return config->weighted[config->weighted_count - 1];
+}
+
+struct lk_pick lk_tcp_target_pick(const struct lk_conn_info *info, const struct lk_match_criteria *match)
+{
+    return (struct lk_pick){.original_dst = info->local_restored ? &info->local : NULL, .match = match};
 }
 
 struct lk_host_selection lk_tcp_target_select(struct lk_host_selector *selector, struct lk_cluster_view *view,

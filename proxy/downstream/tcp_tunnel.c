@@ -3,6 +3,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/mem.h"
+#include "proxy/base/rand.h"
 #include "proxy/downstream/tcp_target.h"
 #include "proxy/io/splice.h"
 #include "proxy/stats/stat_names.h"
@@ -395,8 +396,7 @@ static void fail_without_host(struct tunnel *t, const struct lk_host_selection *
 
 static void connect_upstream(struct tunnel *t)
 {
-    const struct lk_conn_info *info = lk_session_info(t->session);
-    struct lk_pick pick = {.original_dst = info->local_restored ? &info->local : NULL, .match = t->match};
+    struct lk_pick pick = lk_tcp_target_pick(lk_session_info(t->session), t->match);
     enum lk_reset_reason reason;
     while (t->attempts < t->config->max_connect_attempts) {
         t->attempts++;
@@ -458,7 +458,7 @@ void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *w
     lk_conn_pause(t->down); /* until there is somewhere to put its bytes */
     if (t->config->max_duration_ms > 0)
         lk_timer_set(t->loop, &t->duration, t->config->max_duration_ms);
-    struct lk_tcp_weighted chosen = lk_tcp_target_choose(t->config);
+    struct lk_tcp_weighted chosen = lk_tcp_target_choose(t->config, lk_rand_below(t->config->total_weight));
     t->match = chosen.metadata_match;
     t->view = lk_cluster_view_get(t->config->clusters, t->loop, chosen.cluster);
     if (t->view == NULL) {

@@ -10,11 +10,10 @@
 #include "proxy/filter/access_logger.h"
 #include "proxy/filter/network_filter.h"
 #include "proxy/stats/stats.h"
+#include "proxy/upstream/cluster.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-struct lk_clusters;
 
 struct lk_tcp_weighted {
     struct lk_str cluster;
@@ -37,6 +36,9 @@ struct lk_tcp_proxy_config { /* envoy.extensions.filters.network.tcp_proxy.v3.Tc
     size_t access_log_count;
 };
 
+
+/* tcp_explain.c: struct lk_network_filter.explain */
+void lk_tcp_tunnel_explain(const void *config, void *worker, struct lk_explain *explain);
 /* struct lk_network_filter.start, on_drain, on_abort */
 void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *worker);
 void lk_tcp_tunnel_on_drain(void *terminal);

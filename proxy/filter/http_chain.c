@@ -381,8 +381,8 @@ void lk_http_want_body(struct lk_http_slot *slot, enum lk_http_direction dir, si
     slot->dir[dir].body_limit = limit;
 }
 
-static bool is_on(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
-                  const struct lk_http_filter_entry *entry)
+bool lk_http_chain_is_on(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                         const struct lk_http_filter_entry *entry)
 {
     if (!config->route_switches || entry->filter->terminal)
         return !entry->disabled;
@@ -398,7 +398,7 @@ void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_cha
         struct lk_http_slot *slot = &stream->slots[i];
         slot->stream = stream;
         slot->entry = &config->entries[i];
-        if (is_on(stream, config, slot->entry))
+        if (lk_http_chain_is_on(stream, config, slot->entry))
             slot->self = slot->entry->filter->stream_new(slot, slot->entry->config, workers[i]);
     }
 }

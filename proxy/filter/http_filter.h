@@ -36,6 +36,7 @@ enum lk_filter_status { LK_FILTER_CONTINUE, LK_FILTER_PAUSE };
 
 struct lk_log_event;   /* access_logger.h */
 struct lk_filter_page; /* admin_page.h */
+struct lk_explain;     /* explain.h */
 
 /* An operator of log formats that a filter brings, %NAME%. The value lives as long as the stream or event->arena; ptr
  * NULL: absent. */
@@ -76,6 +77,10 @@ struct lk_http_filter {
     void (*on_response_blocked)(void *self, bool blocked);
     /* The stream is over (completed or reset). The stream's info is final. */
     void (*on_destroy)(void *self);
+
+    /* POST /explain: does to the head of a rehearsed request what on_request_headers would, by the same code, and notes
+     * why. Changes nothing that outlives the stream, nor does its on_destroy. NULL: the filter is not asked. */
+    void (*explain)(void *self, struct lk_headers *headers, bool end, struct lk_explain *explain);
 };
 
 /* --- what a filter may ask ---------------------------------------------------------------------------------- */

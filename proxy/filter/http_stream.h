@@ -97,6 +97,13 @@ struct lk_http_stream {
 void lk_http_chain_start(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
                          void *const *workers);
 
+/* The same for a rehearsal (explain.h): filters that cannot explain get no instance; then each that can is asked in
+ * turn, until one answers the request. */
+void lk_http_chain_explain(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                           void *const *workers, struct lk_explain *explain);
+bool lk_http_chain_is_on(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                         const struct lk_http_filter_entry *entry);
+
 /* The request enters. */
 void lk_http_chain_request_headers(struct lk_http_stream *stream, bool end);
 void lk_http_chain_request_data(struct lk_http_stream *stream, struct lk_span data, bool end);

@@ -310,22 +310,31 @@ void lk_association_release(struct lk_association *table, uint64_t handle, uint6
     pthread_mutex_unlock(&shard->lock);
 }
 
-static enum lk_association_result read_entry(const struct lk_association *table, struct lk_association_shard *shard,
-                                             struct lk_association_entry *entry, uint64_t now_ms, uint32_t *value)
+static enum lk_association_result bound_to(const struct lk_association_entry *entry, uint32_t *value)
 {
     if ((entry->value & ~LK_ASSOCIATION_DOMINANT) == AMBIGUOUS) {
         *value = entry->value & LK_ASSOCIATION_DOMINANT;
-        shard->counts.ambiguous++;
         return LK_ASSOCIATION_AMBIGUOUS;
     }
     *value = entry->value;
-    touch(table, shard, entry, now_ms);
-    if (entry->value == LK_ASSOCIATION_PROBE) {
-        shard->counts.probes++;
-        return LK_ASSOCIATION_PROBED;
+    return entry->value == LK_ASSOCIATION_PROBE ? LK_ASSOCIATION_PROBED : LK_ASSOCIATION_HIT;
+}
+
+static enum lk_association_result read_entry(const struct lk_association *table, struct lk_association_shard *shard,
+                                             struct lk_association_entry *entry, uint64_t now_ms, uint32_t *value)
+{
+    enum lk_association_result result = bound_to(entry, value);
+
+    if (result == LK_ASSOCIATION_AMBIGUOUS) {
+        shard->counts.ambiguous++;
+        return result;
     }
-    shard->counts.hits++;
-    return LK_ASSOCIATION_HIT;
+    touch(table, shard, entry, now_ms);
+    if (result == LK_ASSOCIATION_PROBED)
+        shard->counts.probes++;
+    else
+        shard->counts.hits++;
+    return result;
 }
 
 static enum lk_association_result locked_lookup(const struct lk_association *table, struct lk_association_shard *shard,
@@ -382,6 +391,28 @@ bool lk_association_may_hold(struct lk_association *table, uint32_t low)
         return true;
     count_miss(storage);
     return false;
+}
+
+enum lk_association_result lk_association_peek(const struct lk_association *table, unsigned kind, struct lk_str id,
+                                               uint64_t now_ms, uint32_t *value)
+{
+    enum lk_association_result result = LK_ASSOCIATION_MISS;
+    const struct lk_association_entry *entry;
+    struct lk_association_shard *shard;
+    struct storage *storage;
+    struct lk_hash128 key;
+
+    *value = 0;
+    if (lk_association_size(table) == 0 || id.len == 0 || (storage = storage_of(table)) == NULL)
+        return LK_ASSOCIATION_MISS;
+    key = hash_of(table, kind, id);
+    shard = &storage->shards[shard_index(table, &key)];
+    pthread_mutex_lock(&shard->lock);
+    entry = lk_association_shard_find(shard, &key);
+    if (entry != NULL && !expired(entry, now_ms))
+        result = bound_to(entry, value);
+    pthread_mutex_unlock(&shard->lock);
+    return result;
 }
 
 void lk_association_sweep(struct lk_association *table, uint64_t now_ms)

@@ -82,6 +82,9 @@ enum lk_association_result lk_association_lookup(struct lk_association *table, u
 /* What lk_trace_key_glance tells of an id (its lowest 32 bits) is enough to know most ids that are not in the table:
  * false is certain, and counts as a lookup that found nothing. */
 bool lk_association_may_hold(struct lk_association *table, uint32_t low);
+/* What lk_association_lookup would say; it is no use, and not counted. */
+enum lk_association_result lk_association_peek(const struct lk_association *table, unsigned kind, struct lk_str id,
+                                               uint64_t now_ms, uint32_t *value);
 /* Frees what has expired; to be called every second or so. An entry that max_lifetime cut short is free at the latest
  * one linger after it expired; it is never found meanwhile. */
 void lk_association_sweep(struct lk_association *table, uint64_t now_ms);

@@ -278,20 +278,38 @@ static double allowed_rate(const struct lk_fallback_cap *cap, double base)
     return LK_MAX(base * cap->percent / 100.0, (double)cap->min_rps);
 }
 
-bool lk_budget_take(struct lk_budget *budget, const struct lk_fallback_cap *cap, uint64_t now_ms)
+static bool pace_at(const struct lk_fallback_cap *cap, double base_rate, struct pace *out)
 {
     uint32_t window_ms = window_of(cap);
-    double rate = allowed_rate(cap, lk_base_meter_rate(budget->cluster->meter, window_ms, now_ms));
+
+    return pace_of(allowed_rate(cap, base_rate) * window_ms / 1000.0, window_ms * NS_PER_MS, out);
+}
+
+static double base_rate_of(const struct lk_budget_cluster *cluster, const struct lk_fallback_cap *cap, uint64_t now_ms)
+{
+    return lk_base_meter_rate(cluster->meter, window_of(cap), now_ms);
+}
+
+/* When the bucket is full again after one request more; 0: it has no room for it. */
+static uint64_t full_after(uint64_t full_at, const struct pace *pace, uint64_t now_ns)
+{
+    uint64_t next = LK_MAX(full_at, now_ns) + pace->cost_ns;
+
+    return next > now_ns + pace->depth_ns ? 0 : next;
+}
+
+bool lk_budget_take(struct lk_budget *budget, const struct lk_fallback_cap *cap, uint64_t now_ms)
+{
     uint64_t full_at = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
     uint64_t now_ns = now_ms * (uint64_t)NS_PER_MS;
     struct pace pace;
     uint64_t next;
 
-    if (!pace_of(rate * window_ms / 1000.0, window_ms * NS_PER_MS, &pace))
+    if (!pace_at(cap, base_rate_of(budget->cluster, cap, now_ms), &pace))
         return false;
     do {
-        next = LK_MAX(full_at, now_ns) + pace.cost_ns;
-        if (next > now_ns + pace.depth_ns)
+        next = full_after(full_at, &pace, now_ns);
+        if (next == 0)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(&budget->full_at_ns, &full_at, next, memory_order_relaxed,
                                                     memory_order_relaxed));
@@ -350,4 +368,33 @@ bool lk_budget_in_grace(const struct lk_budget *budget, uint32_t grace_ms, uint6
     if (lost == NEVER)
         return false;
     return lost == PRESENT || now_ms < lost + grace_ms;
+}
+
+/* --- only asked ------------------------------------------------------------------------------------------------- */
+
+struct lk_budget_outlook lk_budgets_outlook(struct lk_budgets *budgets, struct lk_str cluster, struct lk_str lane,
+                                            const struct lk_fallback_cap *cap, uint32_t grace_ms, uint64_t now_ms)
+{
+    struct lk_budget_outlook out = {.known = false};
+    struct lk_str key = budget_key(cluster, lane);
+    const struct lk_budget_cluster *in;
+    const struct lk_budget *budget;
+    uint64_t full_at = 0;
+    struct pace pace;
+
+    pthread_mutex_lock(&budgets->lock);
+    in = lk_map_get(&budgets->clusters, cluster);
+    budget = lk_map_get(&budgets->budgets, key);
+    if (in != NULL)
+        out.base_rate = base_rate_of(in, cap, now_ms);
+    if (budget != NULL) {
+        out.known = true;
+        out.in_grace = lk_budget_in_grace(budget, grace_ms, now_ms);
+        full_at = atomic_load_explicit(&budget->full_at_ns, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&budgets->lock);
+    out.would_take =
+        pace_at(cap, out.base_rate, &pace) && full_after(full_at, &pace, now_ms * (uint64_t)NS_PER_MS) != 0;
+    lk_free((void *)key.ptr);
+    return out;
 }

@@ -53,6 +53,16 @@ void lk_budget_unref(struct lk_budget *budget, uint64_t now_ms);
  */
 bool lk_budget_take(struct lk_budget *budget, const struct lk_fallback_cap *cap, uint64_t now_ms);
 
+/* What lk_budget_take and lk_budget_in_grace would say of a budget that nobody may hold; nothing is taken or made. */
+struct lk_budget_outlook {
+    bool known;      /* somebody asked for it of late */
+    bool would_take; /* one request more is within the cap */
+    bool in_grace;
+    double base_rate; /* base requests per second in the cap's window */
+};
+struct lk_budget_outlook lk_budgets_outlook(struct lk_budgets *budgets, struct lk_str cluster, struct lk_str lane,
+                                            const struct lk_fallback_cap *cap, uint32_t grace_ms, uint64_t now_ms);
+
 /* Told by whoever sees the cluster's host set: whether the lane has endpoints in it, healthy or not. Cheap when nothing
  * changed (one relaxed load), so a decision may simply tell what it saw. */
 void lk_budget_set_present(struct lk_budget *budget, bool present, uint64_t now_ms);

@@ -16,7 +16,8 @@ static bool admit(struct lk_lane_stream *stream, struct lk_mark *mark, struct lk
     enum lk_trust_result result = LK_TRUST_STRIP;
 
     if (mark->found)
-        result = lk_trust_allows(&stream->settings->trust, &peer, headers, mark->name, NULL);
+        result = lk_trust_allows(&stream->settings->trust, &peer, headers, mark->name,
+                                 lk_lane_recorder_trust(stream->recorder));
     if (result == LK_TRUST_REFUSE_SHADOW) {
         stream->requested = mark->name; /* for logs */
         stream->lane = stream->table != NULL ? lk_lane_table_find(stream->table, mark->name) : NULL;
@@ -79,7 +80,9 @@ static bool enter(struct lk_lane_stream *stream, struct lk_headers *headers)
         find_stopped(stream, &stopped);
         request.stopped = &stopped;
     }
-    stream->entry = lk_entry_assign(stream->table, &request, lk_rand_u64(), NULL);
+    stream->entry = lk_entry_assign(
+        stream->table, &request, stream->recorder != NULL ? lk_lane_recorder_random(stream->recorder) : lk_rand_u64(),
+        lk_lane_recorder_entry(stream->recorder));
     stream->entered = true;
     if (stream->entry.refused) {
         stream->lane = &stream->table->lanes[stream->entry.intended];
@@ -249,7 +252,7 @@ bool lk_lane_inbound(struct lk_lane_stream *stream, struct lk_headers *headers)
         return false;
     if (settings->config->seed_ids)
         seeded = lk_trace_seed(headers);
-    if (!settings->outbound)
+    if (!settings->outbound && LK_LIKELY(stream->recorder == NULL))
         take_off(stream, headers, seeded);
     tell_application(stream, headers);
     return true;

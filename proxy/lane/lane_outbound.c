@@ -38,15 +38,18 @@ static void look_up(struct lk_lane_stream *stream, const struct lk_headers *head
     char buf[LK_LANE_ID_BYTES];
     uint32_t value = 0;
     enum lk_trace_glance glance = lk_trace_key_glance(headers, (enum lk_trace_key_kind)kind, &value);
+    uint64_t now_ms = lk_loop_now_ms(stream->loop);
+    bool rehearsed = stream->recorder != NULL;
     struct lk_str id;
 
     if (glance == LK_TRACE_GLANCE_ABSENT ||
-        (glance == LK_TRACE_GLANCE_LOW && !lk_association_may_hold(association, value)))
+        (glance == LK_TRACE_GLANCE_LOW && !rehearsed && !lk_association_may_hold(association, value)))
         return;
     id = lk_lane_stream_id(stream, headers, kind, buf);
     if (id.len == 0)
         return;
-    switch (lk_association_lookup(association, kind, id, lk_loop_now_ms(stream->loop), &value)) {
+    switch (LK_UNLIKELY(rehearsed) ? lk_association_peek(association, kind, id, now_ms, &value)
+                                   : lk_association_lookup(association, kind, id, now_ms, &value)) {
     case LK_ASSOCIATION_MISS:
         break;
     case LK_ASSOCIATION_HIT:
@@ -133,6 +136,21 @@ static void note_carrying(struct lk_lane_stream *stream, const struct evidence *
         lk_lane_process_count(runtime, LK_LANE_PROCESS_LOST);
 }
 
+static void tell(struct lk_lane_recorder *recorder, const struct evidence *items, size_t count,
+                 const struct memory *memory, const struct evidence *chosen)
+{
+    static const char *const names[] = {"mark", "association", "pod"};
+
+    for (size_t i = 0; i < count; i++)
+        lk_lane_recorder_evidence(recorder, names[i], items[i].name,
+                                  items[i].name.len > 0 && items[i].origin != LK_LANE_ORIGIN_EXPLICIT
+                                      ? lk_lane_origin_name(items[i].origin)
+                                      : NULL);
+    if (memory->ambiguous)
+        lk_lane_recorder_evidence(recorder, "ambiguous", lk_str(NULL, 0), "an id belongs to several lanes");
+    lk_lane_recorder_evidence(recorder, "weighed", chosen->name, "the first counts, but any shadow lane before it");
+}
+
 /* *chosen by precedence. mesh: the destination is part of it, so that what was inferred counts. False: refused. */
 static bool decide(struct lk_lane_stream *stream, const struct lk_headers *headers, bool mesh, struct evidence *chosen)
 {
@@ -145,6 +163,8 @@ static bool decide(struct lk_lane_stream *stream, const struct lk_headers *heade
     };
 
     *chosen = weigh(items, LK_ARRAY_LEN(items));
+    if (LK_UNLIKELY(stream->recorder != NULL))
+        tell(stream->recorder, items, LK_ARRAY_LEN(items), &memory, chosen);
     if (mark->invalid_shadow || (memory.shadow_ambiguous && !lk_lane_name_is_shadow(chosen->name)))
         return lk_lane_stream_refuse_shadow(stream, LK_LANE_STAT_SHADOW_REFUSED);
     note_conflict(stream, &items[0], &memory);
@@ -183,12 +203,16 @@ static void stay(struct lk_lane_stream *stream, struct lk_headers *headers)
         .table = stream->table,
         .budgets = &stream->worker->budgets,
         .wall_us = stream->wall_us,
+        .dry = stream->recorder != NULL,
     };
+    struct lk_lane_selector *selector;
 
     /* the lane's own headers are for the application behind the next hop, which writes them anew */
     lk_lane_stream_write(stream, NULL, headers);
     lk_lane_ask_mark(&ask, stream->requested);
-    stream->selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
+    selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
+    selector->recorder = stream->recorder;
+    stream->selector = selector;
 }
 
 bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers, struct lk_cluster_view *cluster)
@@ -200,6 +224,8 @@ bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers,
         return true;
     lk_lane_mirrors(stream);
     boundary = lk_lane_boundary(&stream->settings->config->egress, cluster->config);
+    if (LK_UNLIKELY(stream->recorder != NULL))
+        lk_lane_recorder_boundary(stream->recorder, cluster->config->name, &boundary);
     if (!stream->settings->inbound) {
         lk_lane_stream_read(stream, headers);
         if (!decide(stream, headers, boundary.mesh, &chosen))

@@ -114,7 +114,7 @@ static void count_base(const struct walk *walk)
 {
     const struct lk_lane_ask *ask = walk->ask;
 
-    if (ask->budgets != NULL && !ask->again)
+    if (ask->budgets != NULL && !ask->again && !ask->dry)
         lk_budget_cluster_count(lk_budget_memo_cluster(ask->budgets, walk->cluster->config->name, ask->now_ms),
                                 ask->now_ms);
 }
@@ -163,6 +163,15 @@ static struct lk_lane_choice pick_base(const struct walk *walk, enum lk_lane_rea
 
 /* --- the chain of a gray lane ------------------------------------------------------------------------------------- */
 
+static struct lk_budget_outlook outlook(const struct walk *walk, const struct lk_lane *lane)
+{
+    const struct lk_lane_ask *ask = walk->ask;
+    struct lk_fallback_cap cap = {lane->cap_percent, lane->cap_min_rps, lane->cap_window_ms};
+
+    return lk_budgets_outlook(ask->budgets->budgets, walk->cluster->config->name, lane->name, &cap,
+                              lane->absent_grace_ms, ask->now_ms);
+}
+
 static bool in_grace(const struct walk *walk, const struct lk_lane *lane, bool present)
 {
     const struct lk_lane_ask *ask = walk->ask;
@@ -170,6 +179,8 @@ static bool in_grace(const struct walk *walk, const struct lk_lane *lane, bool p
 
     if (ask->budgets == NULL)
         return false;
+    if (LK_UNLIKELY(ask->dry))
+        return !present && outlook(walk, lane).in_grace;
     budget = lk_budget_memo_lane(ask->budgets, walk->cluster->config->name, lane->name, ask->now_ms);
     lk_budget_set_present(budget, present, ask->now_ms);
     return !present && lk_budget_in_grace(budget, lane->absent_grace_ms, ask->now_ms);
@@ -225,6 +236,8 @@ static bool take_budget(const struct walk *walk)
     const struct lk_lane *lane = ask->lane;
     struct lk_fallback_cap cap = {lane->cap_percent, lane->cap_min_rps, lane->cap_window_ms};
 
+    if (LK_UNLIKELY(ask->dry) && ask->budgets != NULL)
+        return !walk->charged || outlook(walk, lane).would_take;
     return !walk->charged || ask->budgets == NULL ||
            lk_budget_take(lk_budget_memo_lane(ask->budgets, walk->cluster->config->name, lane->name, ask->now_ms), &cap,
                           ask->now_ms);

@@ -38,6 +38,7 @@ struct lk_lane_ask {
     bool rejected;                     /* the table refuses such marks */
     bool shadow;                       /* the mark is a shadow lane's, known or not */
     struct lk_budget_memo *budgets;    /* NULL: a dry run, or a connection: takes and counts nothing, knows no grace */
+    bool dry;                          /* budgets are only looked at: nothing is taken, told or counted */
     int64_t wall_us;                   /* for expiry */
     uint64_t now_ms;                   /* for budgets */
     uint8_t priority;                  /* of routing: whose circuit breaker is asked of a sibling cluster */

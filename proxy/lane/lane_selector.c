@@ -2,6 +2,7 @@
 #include "proxy/lane/lane_selector.h"
 
 #include "proxy/config/route_config.h"
+#include "proxy/lane/lane_explain.h"
 #include "proxy/upstream/shadow_budget.h"
 
 /* --- counting ----------------------------------------------------------------------------------------------------- */
@@ -143,8 +144,10 @@ static struct lk_host_selection select_host(struct lk_host_selector *base, struc
     struct lk_lane_choice choice;
 
     prepare(selector, view, last);
-    choice = lk_lane_pick(&selector->ask, view, NULL);
+    choice = lk_lane_pick(&selector->ask, view, lk_lane_recorder_pick(selector->recorder));
     note(selector, &choice);
+    if (LK_UNLIKELY(selector->recorder != NULL))
+        lk_lane_recorder_choice(selector->recorder, selector, &choice);
     selector->ask.again = true;
     selector->ask.from = choice.lane;
     if (choice.refused)

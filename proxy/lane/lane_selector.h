@@ -17,6 +17,7 @@ struct lk_lane_selector {
     struct lk_lane_ask ask; /* its table holds for all tries */
     struct lk_stream_info *info;
     const struct lk_lane_scopes *scopes; /* by lane index; NULL: nothing is counted */
+    struct lk_lane_recorder *recorder;   /* lane_explain.h; NULL when forwarding */
     /* The outcome, for logs. Served is empty before the first try and when it was refused. */
     struct lk_str served;
     enum lk_lane_reason reason;

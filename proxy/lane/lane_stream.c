@@ -61,7 +61,9 @@ static bool judge_peer(const struct lk_lane_stream *stream)
     const struct lk_lane_settings *settings = stream->settings;
     const struct lk_trust_peer peer = lk_lane_stream_peer(stream);
 
-    return lk_trust_classify(&settings->trust, settings->role, settings->direction, &peer, NULL).trusted;
+    return lk_trust_classify(&settings->trust, settings->role, settings->direction, &peer,
+                             lk_lane_recorder_trust(stream->recorder))
+        .trusted;
 }
 
 bool lk_lane_stream_trusts(struct lk_lane_stream *stream)
@@ -127,6 +129,8 @@ static void note_mark(const struct lk_lane_stream *stream, const struct lk_mark 
 {
     struct lk_lane_runtime *runtime = stream->settings->runtime;
 
+    if (LK_UNLIKELY(stream->recorder != NULL))
+        lk_lane_recorder_mark(stream->recorder, mark);
     if (mark->conflict)
         lk_lane_process_count(runtime, LK_LANE_PROCESS_CONFLICT);
     if (mark->invalid > 0)
@@ -338,7 +342,7 @@ void lk_lane_stream_end(struct lk_lane_stream *stream)
     const struct lk_stream_info *info = stream->info;
 
     forget(stream);
-    if (stream->entered || stream->requested.len > 0) {
+    if ((stream->entered || stream->requested.len > 0) && LK_LIKELY(stream->recorder == NULL)) {
         uint64_t end_us = info->end_us != 0 ? info->end_us : lk_loop_now_us(stream->loop);
         uint64_t latency_us = end_us > info->start_us ? end_us - info->start_us : 0;
         bool is_5xx = failed(info);

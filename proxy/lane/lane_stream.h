@@ -8,6 +8,7 @@
 #include "proxy/filter/http_filter.h"
 #include "proxy/http/trace_key.h"
 #include "proxy/lane/entry.h"
+#include "proxy/lane/lane_explain.h"
 #include "proxy/lane/lane_selector.h"
 #include "proxy/lane/lane_settings.h"
 
@@ -57,6 +58,8 @@ struct lk_lane_stream {
     enum lk_response_flag flag;
     const char *details; /* NULL: it is not refused */
 
+    struct lk_lane_recorder *recorder; /* lane_explain.h; NULL when forwarding */
+
     struct lk_mark seen; /* in the request's block, as it is now */
     bool emitted;        /* some lane's header may be in it; false is certain */
     bool classified, trusted;
@@ -82,7 +85,8 @@ void lk_lane_mirrors(struct lk_lane_stream *stream);
 /* The same for a TCP connection of the pod, which belongs to the pod's own lane. */
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster);
 void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers);
-/* Once; the stream's info is final, and everything was logged: it knows of no lane from now on. */
+/* Once; the stream's info is final, and everything was logged: it knows of no lane from now on. A rehearsed one is not
+ * judged. */
 void lk_lane_stream_end(struct lk_lane_stream *stream);
 
 /* Instead of the end, once: the stream lasts as long as its arena, and so does its table. For what is neither judged nor

@@ -77,8 +77,26 @@ bool lk_domain_index_only_any(const struct lk_domain_index *index)
     return index->exact.count == 0 && !index->has_suffixes && !index->has_prefixes;
 }
 
+static void tell(struct lk_domain_trace *recorder, enum lk_domain_kind kind, struct lk_str domain, void *value)
+{
+    if (LK_UNLIKELY(recorder != NULL))
+        recorder->on_domain(recorder, kind, domain, value);
+}
+
+static void tell_wildcard(struct lk_domain_trace *recorder, enum lk_domain_kind kind, struct lk_str fits, void *value)
+{
+    char plain[HOST_ON_STACK];
+
+    if (kind == LK_DOMAIN_SUFFIX && fits.len <= sizeof(plain)) { /* its tree is of names read backwards */
+        reverse_into(plain, fits);
+        fits.ptr = plain;
+    }
+    tell(recorder, kind, fits, value);
+}
+
 /* A wildcard stands for at least one byte. */
-static void *longest(const struct lk_radix_node *root, struct lk_str key)
+static void *longest(const struct lk_radix_node *root, struct lk_str key, enum lk_domain_kind kind,
+                     struct lk_domain_trace *recorder)
 {
     struct lk_radix_walk walk;
     struct lk_str rest;
@@ -86,9 +104,15 @@ static void *longest(const struct lk_radix_node *root, struct lk_str key)
     void *value;
 
     lk_radix_walk_init(&walk, root, key);
-    while ((value = lk_radix_walk_next(&walk, &rest)) != NULL)
-        if (rest.len > 0)
-            best = value;
+    while ((value = lk_radix_walk_next(&walk, &rest)) != NULL) {
+        if (rest.len == 0)
+            continue;
+        best = value;
+        if (LK_UNLIKELY(recorder != NULL))
+            tell_wildcard(recorder, kind, lk_str(key.ptr, key.len - rest.len), value);
+    }
+    if (best == NULL)
+        tell(recorder, kind, lk_str(NULL, 0), NULL);
     return best;
 }
 
@@ -100,29 +124,38 @@ static bool has_upper(struct lk_str s)
     return false;
 }
 
-void *lk_domain_index_find(const struct lk_domain_index *index, struct lk_arena *scratch, struct lk_str host)
+static void *any(const struct lk_domain_index *index, struct lk_domain_trace *recorder)
+{
+    tell(recorder, LK_DOMAIN_ANY, lk_str(NULL, 0), index->any);
+    return index->any;
+}
+
+void *lk_domain_index_find(const struct lk_domain_index *index, struct lk_arena *scratch, struct lk_str host,
+                           struct lk_domain_trace *recorder)
 {
     char stack[2][HOST_ON_STACK];
     void *value;
 
     if (lk_domain_index_only_any(index))
-        return index->any;
+        return any(index, recorder);
     if (has_upper(host)) {
         char *lower = host.len <= HOST_ON_STACK ? stack[0] : lk_arena_alloc(scratch, host.len);
 
         lower_into(lower, host);
         host.ptr = lower;
     }
-    if ((value = lk_map_get(&index->exact, host)) != NULL)
+    value = lk_map_get(&index->exact, host);
+    tell(recorder, LK_DOMAIN_EXACT, value != NULL ? host : lk_str(NULL, 0), value);
+    if (value != NULL)
         return value;
     if (index->has_suffixes) {
         char *reversed = host.len <= HOST_ON_STACK ? stack[1] : lk_arena_alloc(scratch, host.len);
 
         reverse_into(reversed, host);
-        if ((value = longest(&index->suffixes, lk_str(reversed, host.len))) != NULL)
+        if ((value = longest(&index->suffixes, lk_str(reversed, host.len), LK_DOMAIN_SUFFIX, recorder)) != NULL)
             return value;
     }
-    if (index->has_prefixes && (value = longest(&index->prefixes, host)) != NULL)
+    if (index->has_prefixes && (value = longest(&index->prefixes, host, LK_DOMAIN_PREFIX, recorder)) != NULL)
         return value;
-    return index->any;
+    return any(index, recorder);
 }

@@ -98,6 +98,28 @@ static void request_init(struct request *request, const struct lk_route_table *t
         request->path.len = lk_str_find_byte(request->path, ';');
 }
 
+struct domain_relay {
+    struct lk_domain_trace base;
+    struct lk_route_trace *recorder;
+};
+
+static void relay_domain(struct lk_domain_trace *base, enum lk_domain_kind kind, struct lk_str domain, void *value)
+{
+    struct lk_route_trace *recorder = LK_CONTAINER_OF(base, struct domain_relay, base)->recorder;
+    const struct lk_compiled_host *host = value;
+
+    if (recorder->on_domain != NULL)
+        recorder->on_domain(recorder, kind, domain, host != NULL ? host->virtual_host : NULL);
+}
+
+static const struct lk_compiled_host *find_host(const struct lk_route_table *table, struct lk_arena *scratch,
+                                                struct lk_str authority, struct lk_route_trace *recorder)
+{
+    struct domain_relay relay = {.base = {relay_domain}, .recorder = recorder};
+
+    return lk_route_table_host(table, scratch, authority, recorder != NULL ? &relay.base : NULL);
+}
+
 const struct lk_route *lk_route_match(const struct lk_route_table *table, const struct lk_route_query *query,
                                       struct lk_route_trace *recorder)
 {
@@ -108,7 +130,7 @@ const struct lk_route *lk_route_match(const struct lk_route_table *table, const 
     struct request request;
 
     if (authority != NULL || lk_domain_index_only_any(&table->domains))
-        host = lk_route_table_host(table, headers->arena, authority != NULL ? authority->value : target);
+        host = find_host(table, headers->arena, authority != NULL ? authority->value : target, recorder);
     if (LK_UNLIKELY(recorder != NULL) && recorder->on_virtual_host != NULL)
         recorder->on_virtual_host(recorder, host != NULL ? host->virtual_host : NULL);
     if (host == NULL)

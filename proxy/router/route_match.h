@@ -5,6 +5,7 @@
 #pragma once
 
 #include "proxy/http/headers.h"
+#include "proxy/router/domain_index.h"
 #include "proxy/router/route_table.h"
 
 #include <stdbool.h>
@@ -29,9 +30,11 @@ enum lk_route_verdict {
     LK_ROUTE_FELL_TLS_CONTEXT,
 };
 
-/* Told about every candidate, in order; either callback may be NULL. Routes that the path rules out are no candidates.
- */
+/* Told about every candidate, in order; any callback may be NULL. Routes that the path rules out are no candidates. */
 struct lk_route_trace {
+    /* As lk_domain_trace.on_domain; virtual_host NULL: no domain of the kind fits. */
+    void (*on_domain)(struct lk_route_trace *trace, enum lk_domain_kind kind, struct lk_str domain,
+                      const struct lk_virtual_host *virtual_host);
     /* NULL: no virtual host serves this authority. */
     void (*on_virtual_host)(struct lk_route_trace *trace, const struct lk_virtual_host *virtual_host);
     void (*on_route)(struct lk_route_trace *trace, const struct lk_route *route, enum lk_route_verdict verdict,

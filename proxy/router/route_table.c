@@ -96,17 +96,17 @@ static struct lk_str without_port(struct lk_str authority)
 }
 
 const struct lk_compiled_host *lk_route_table_host(const struct lk_route_table *table, struct lk_arena *scratch,
-                                                   struct lk_str authority)
+                                                   struct lk_str authority, struct lk_domain_trace *recorder)
 {
     if (table->config->ignore_port_in_host_matching)
         authority = without_port(authority);
-    return lk_domain_index_find(&table->domains, scratch, authority);
+    return lk_domain_index_find(&table->domains, scratch, authority, recorder);
 }
 
 const struct lk_virtual_host *lk_route_table_virtual_host(const struct lk_route_table *table, struct lk_arena *arena,
                                                           struct lk_str authority)
 {
-    const struct lk_compiled_host *host = lk_route_table_host(table, arena, authority);
+    const struct lk_compiled_host *host = lk_route_table_host(table, arena, authority, NULL);
 
     return host != NULL ? host->virtual_host : NULL;
 }

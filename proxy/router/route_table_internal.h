@@ -22,4 +22,4 @@ struct lk_route_table {
 };
 
 const struct lk_compiled_host *lk_route_table_host(const struct lk_route_table *table, struct lk_arena *scratch,
-                                                   struct lk_str authority);
+                                                   struct lk_str authority, struct lk_domain_trace *recorder);

@@ -271,8 +271,7 @@ struct lk_router *lk_router_new(struct lk_http_slot *slot, const struct lk_route
     return router;
 }
 
-/* True: the route is one that forwards, and view is set. Otherwise the answer was given. */
-static bool choose_cluster(struct lk_router *router)
+bool lk_router_choose_cluster(struct lk_router *router)
 {
     struct lk_http_stream *stream = lk_http_slot_stream(router->slot);
     router->route = stream->sink->route(stream);
@@ -308,7 +307,7 @@ enum lk_filter_status lk_router_on_headers(void *self, struct lk_headers *header
     router->request = headers;
     if (stats != NULL)
         lk_stats_inc(stats, LK_HTTP_RQ_ROUTED_TOTAL);
-    if (!choose_cluster(router))
+    if (!lk_router_choose_cluster(router))
         return LK_FILTER_CONTINUE;
     lk_router_prepare_request(router);
     router->bodyless = end;

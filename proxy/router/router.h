@@ -77,3 +77,5 @@ enum lk_filter_status lk_router_on_data(void *self, struct lk_span data, bool en
 enum lk_filter_status lk_router_on_trailers(void *self, struct lk_headers *trailers);
 void lk_router_on_response_blocked(void *self, bool blocked);
 void lk_router_on_destroy(void *self);
+/* router_explain.c: struct lk_http_filter.explain */
+void lk_router_explain(void *self, struct lk_headers *headers, bool end, struct lk_explain *explain);

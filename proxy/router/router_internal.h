@@ -4,6 +4,11 @@
 
 #include "proxy/router/router.h"
 
+/* router.c: true: the route is one that forwards, and view is set. Otherwise the answer was given. */
+bool lk_router_choose_cluster(struct lk_router *router);
+/* router_tries.c: a host for the present try, referenced; NULL: the answer was given. recorder is NULL when forwarding.
+ */
+struct lk_worker_host *lk_router_choose_host(struct lk_router *router, struct lk_pick_recorder *recorder);
 /* router.c: nothing more happens upstream; what was kept goes. */
 void lk_router_settle(struct lk_router *router);
 void lk_router_start_attempt(struct lk_router *router, struct lk_worker_host *wh, bool fresh);

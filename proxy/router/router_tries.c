@@ -68,12 +68,13 @@ static struct lk_host_selection select_host(struct lk_router *router, const stru
     return chosen;
 }
 
-static struct lk_host_selection pick_host(struct lk_router *router)
+static struct lk_host_selection pick_host(struct lk_router *router, struct lk_pick_recorder *recorder)
 {
     const struct lk_retry_policy *policy = router->retry.policy;
     if (router->view != router->routed)
         lk_router_use_cluster(router, router->routed);
-    struct lk_pick pick = {.original_dst = lk_router_original_dst(router), .match = router->match};
+    struct lk_pick pick = {
+        .original_dst = lk_router_original_dst(router), .match = router->match, .recorder = recorder};
     if (router->retry.done > 0 && policy != NULL && (policy->previous_hosts || policy->omit_canary_hosts)) {
         router->avoid_canary = policy->omit_canary_hosts;
         pick.avoid = avoid_host;
@@ -87,18 +88,24 @@ static struct lk_host_selection pick_host(struct lk_router *router)
     return chosen;
 }
 
+struct lk_worker_host *lk_router_choose_host(struct lk_router *router, struct lk_pick_recorder *recorder)
+{
+    struct lk_host_selection chosen = pick_host(router, recorder);
+    if (chosen.host != NULL)
+        return chosen.host;
+    lk_router_settle(router);
+    if (chosen.refused)
+        lk_router_reply_refused(router, chosen.flag, chosen.details);
+    else
+        lk_router_reply_no_healthy_host(router);
+    return NULL;
+}
+
 void lk_router_start_try(struct lk_router *router, bool fresh)
 {
-    struct lk_host_selection chosen = pick_host(router);
-    struct lk_worker_host *wh = chosen.host;
-    if (wh == NULL) {
-        lk_router_settle(router);
-        if (chosen.refused)
-            lk_router_reply_refused(router, chosen.flag, chosen.details);
-        else
-            lk_router_reply_no_healthy_host(router);
+    struct lk_worker_host *wh = lk_router_choose_host(router, NULL);
+    if (wh == NULL)
         return;
-    }
     router->breakers = wh->breakers;
     if (router->tries++ > 0)
         router->info->upstream.attempts++;

@@ -206,6 +206,7 @@ struct lk_admin *lk_admin_new(struct lk_server *server, struct lk_error *error)
     lk_admin_add_config_pages(admin);
     lk_admin_add_control_pages(admin);
     lk_admin_add_logging_pages(admin);
+    lk_admin_add_explain_pages(admin);
     lk_admin_add_start_pages(admin);
     lk_admin_add_filter_pages(admin);
     if (!lk_admin_log_open(admin, error) || !open_http(admin, error)) {

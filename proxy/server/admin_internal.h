@@ -108,6 +108,7 @@ void lk_admin_add_listener_pages(struct lk_admin *admin);
 void lk_admin_add_config_pages(struct lk_admin *admin);
 void lk_admin_add_control_pages(struct lk_admin *admin);
 void lk_admin_add_logging_pages(struct lk_admin *admin);
+void lk_admin_add_explain_pages(struct lk_admin *admin);
 void lk_admin_add_start_pages(struct lk_admin *admin);
 /* Those that filter types bring (proxy/filter/admin_page.h). */
 void lk_admin_add_filter_pages(struct lk_admin *admin);

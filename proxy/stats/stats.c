@@ -29,7 +29,7 @@ struct lk_stats *lk_stats_new(unsigned threads)
 
 static size_t scope_bytes(const struct lk_stats *stats, struct lk_str prefix)
 {
-    return sizeof(struct lk_stats_scope) + stats->threads * sizeof(struct lk_stats_slab *) + prefix.len + 1;
+    return sizeof(struct lk_stats_scope) + (stats->threads + 1) * sizeof(struct lk_stats_slab *) + prefix.len + 1;
 }
 
 static size_t slab_words(const struct lk_stat_block *block)
@@ -52,7 +52,7 @@ static void free_slab(const struct lk_stat_block *block, struct lk_stats_slab *s
 
 static void free_scope(struct lk_stats_scope *scope)
 {
-    for (unsigned i = 0; i < scope->stats->threads; i++)
+    for (unsigned i = 0; i <= scope->stats->threads; i++)
         free_slab(scope->block, atomic_load_explicit(&scope->slabs[i], memory_order_acquire));
     lk_cells_free(atomic_load_explicit(&scope->set, memory_order_acquire));
     lk_stats_history_free(scope);
@@ -75,7 +75,7 @@ void lk_stats_free(struct lk_stats *stats)
 static struct lk_stats_scope *new_scope(struct lk_stats *stats, const struct lk_stat_block *block, struct lk_str prefix)
 {
     struct lk_stats_scope *scope = lk_calloc(1, scope_bytes(stats, prefix));
-    char *copy = (char *)&scope->slabs[stats->threads];
+    char *copy = (char *)&scope->slabs[stats->threads + 1];
 
     if (prefix.len > 0)
         memcpy(copy, prefix.ptr, prefix.len);
@@ -169,12 +169,20 @@ void lk_stats_prune(struct lk_stats *stats)
     pthread_mutex_unlock(&stats->lock);
 }
 
+unsigned lk_stats_mute(const struct lk_stats *stats)
+{
+    unsigned thread = lk_stats_thread;
+
+    lk_stats_thread = stats->threads;
+    return thread;
+}
+
 struct lk_stats_slab *lk_stats_slab_new(struct lk_stats_scope *scope)
 {
     size_t words = slab_words(scope->block);
     struct lk_stats_slab *slab = lk_calloc(LK_MAX(words, (size_t)1), sizeof(uint64_t));
 
-    LK_ASSERT(lk_stats_thread < scope->stats->threads);
+    LK_ASSERT(lk_stats_thread <= scope->stats->threads);
     account(scope->stats, words * sizeof(uint64_t));
     atomic_store_explicit(&scope->slabs[lk_stats_thread], slab, memory_order_release);
     return slab;

@@ -48,7 +48,7 @@ struct lk_stats_scope {
     struct lk_stats_scope *next;           /* the same prefix with another block; under the lock */
     struct lk_cells *_Atomic set;          /* values of lk_stats_set, by index */
     struct lk_stats_history *history;      /* reading thread: what was before the last reset and interval */
-    struct lk_stats_slab *_Atomic slabs[]; /* one per thread index; NULL until first use */
+    struct lk_stats_slab *_Atomic slabs[]; /* one per thread index, and that of lk_stats_mute; NULL until first use */
 };
 
 /*
@@ -62,6 +62,10 @@ struct lk_stats_slab {
 
 /* Index of the calling thread's slab: workers 0..n-1, main thread n. Set once by each thread. */
 extern _Thread_local unsigned lk_stats_thread;
+
+/* From now on the calling thread counts where nobody ever reads: what it does is a rehearsal. Returns the old index, to
+ * which lk_stats_thread is set afterwards. One thread at a time. */
+unsigned lk_stats_mute(const struct lk_stats *stats);
 
 /* `threads` = workers + 1. */
 struct lk_stats *lk_stats_new(unsigned threads);

@@ -120,6 +120,8 @@ struct lk_cluster_view *lk_cluster_view_get(struct lk_clusters *clusters, struct
 /* Closes the loop's pools and frees its views (the loop is stopping). */
 void lk_cluster_views_close(struct lk_clusters *clusters, struct lk_loop *loop);
 
+struct lk_pick_recorder;
+
 struct lk_pick {
     /* ORIGINAL_DST: where the client wanted to go; NULL or len 0: unknown. */
     const struct lk_addr *original_dst;
@@ -129,6 +131,22 @@ struct lk_pick {
     uint32_t max_attempts;
     /* Subsets: what the endpoint's metadata is to match; NULL: nothing. */
     const struct lk_match_criteria *match;
+    struct lk_pick_recorder *recorder; /* NULL when forwarding */
+};
+
+/* Told of one pick that is only asked for: no balancer moves, a host of an ORIGINAL_DST cluster is made for the answer
+ * alone. The answer is a host that may be chosen, not always the one that on_choice names. */
+struct lk_pick_recorder {
+    uint64_t random; /* instead of a drawn one */
+    /* One step of choosing a subset: what was asked for, or which fallback took over. match may be NULL. */
+    void (*on_subset)(struct lk_pick_recorder *recorder, const char *step, const struct lk_match_criteria *match);
+    /* The hosts that the pick is made from; group, one of theirs, is what the random number leads to, NULL: none. */
+    void (*on_hosts)(struct lk_pick_recorder *recorder, struct lk_cluster_view *view, const struct lk_host_view *hosts,
+                     const struct lk_view_group *group, bool panic);
+    /* The host; NULL: not known yet, why says why. */
+    void (*on_choice)(struct lk_pick_recorder *recorder, const struct lk_host *host, const char *why);
+    /* An ORIGINAL_DST cluster: where to; NULL: the destination is not known. */
+    void (*on_original_dst)(struct lk_pick_recorder *recorder, const struct lk_addr *addr);
 };
 /* A host for a request or connection, referenced (lk_worker_host_unref); NULL: none. Counts only lb_healthy_panic and
  * the lb_subsets_*. */

@@ -210,13 +210,35 @@ static void cleanup_original_dst(struct lk_timer *timer)
         lk_timer_set(view->loop, timer, view->config->cleanup_interval_ms);
 }
 
+/* For a rehearsal: of no map, gone with its last reference. */
+static struct lk_worker_host *passing_host(struct lk_cluster_view *view, const struct lk_addr *addr)
+{
+    struct lk_worker_host *wh = lk_calloc(1, sizeof(*wh));
+    wh->view = view;
+    wh->state = lk_host_state_new(addr);
+    wh->host = lk_host_new(wh->state, NULL);
+    lk_list_init(&wh->idle);
+    lk_list_init(&wh->busy);
+    lk_list_init(&wh->connecting);
+    lk_list_init(&wh->waiters);
+    wh->retired = true;
+    return wh;
+}
+
 static struct lk_worker_host *pick_original_dst(struct lk_cluster_view *view, const struct lk_pick *pick)
 {
-    if (pick->original_dst == NULL || pick->original_dst->len == 0)
-        return NULL;
-    struct lk_addr addr = *pick->original_dst;
-    if (view->config->original_dst_port_override != 0)
+    bool known = pick->original_dst != NULL && pick->original_dst->len > 0;
+    struct lk_addr addr = {.len = 0};
+    if (known)
+        addr = *pick->original_dst;
+    if (known && view->config->original_dst_port_override != 0)
         lk_addr_set_port(&addr, (uint16_t)view->config->original_dst_port_override);
+    if (LK_UNLIKELY(pick->recorder != NULL)) {
+        pick->recorder->on_original_dst(pick->recorder, known ? &addr : NULL);
+        return known ? passing_host(view, &addr) : NULL;
+    }
+    if (!known)
+        return NULL;
     struct lk_worker_host *wh = lk_map_get(&view->worker_hosts, addr_key(&addr));
     if (wh == NULL) {
         struct lk_host_state *state = lk_host_state_new(&addr);
@@ -289,10 +311,35 @@ struct lk_host_view *lk_cluster_view_narrowed(struct lk_cluster_view *view, uint
     return view->set != NULL ? memoised(view, &(struct lk_view_key){NULL, name, panic_percent}, narrowing) : NULL;
 }
 
+static struct lk_worker_host *rehearse_pick(struct lk_cluster_view *view, struct lk_host_view *hosts,
+                                            struct lk_pick_recorder *recorder)
+{
+    static const char *const methods[] = {
+        [LK_LB_ONLY_HOST] = "it is the only one",
+        [LK_LB_BY_RANDOM] = "by the random number",
+        [LK_LB_BY_SCHEDULE] = "next in this worker's schedule by weight",
+        [LK_LB_BY_LOAD] = "the one with fewer requests of this worker among those that the random number draws",
+        [LK_LB_IN_TURN] = "next in turn on this worker",
+    };
+    bool panic;
+    struct lk_view_group *group = lk_host_view_group(hosts, recorder->random >> 32, &panic);
+    recorder->on_hosts(recorder, view, hosts, group, panic);
+    if (group == NULL)
+        return NULL;
+    struct lk_view_slot *chosen = lk_lb_peek(view->config, group, recorder->random);
+    recorder->on_choice(recorder, chosen != NULL ? chosen->host : NULL,
+                        chosen != NULL ? methods[lk_lb_method(view->config, group)]
+                                       : "this worker's schedule by weight begins at a random host, which the first "
+                                         "request decides");
+    return worker_host_of(view, chosen != NULL ? chosen : group->slots[0]);
+}
+
 struct lk_worker_host *lk_cluster_view_pick(struct lk_cluster_view *view, struct lk_host_view *hosts,
                                             const struct lk_pick *pick)
 {
     struct lk_view_slot *chosen = NULL;
+    if (LK_UNLIKELY(pick->recorder != NULL))
+        return rehearse_pick(view, hosts, pick->recorder);
     uint32_t tries = pick->avoid != NULL ? pick->max_attempts : 0;
     for (uint32_t i = 0; i <= tries; i++) {
         uint64_t random = lk_rand_u64();

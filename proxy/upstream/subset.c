@@ -131,6 +131,23 @@ void lk_subset_policy_free(struct lk_subset_policy *policy)
 
 /* --- picking ------------------------------------------------------------------------------------------------------ */
 
+/* The recorder is told, or the stats. */
+static void note(const struct lk_cluster_view *view, const struct lk_pick *pick, unsigned stat, const char *step,
+                 const struct lk_match_criteria *match)
+{
+    if (LK_UNLIKELY(pick->recorder != NULL))
+        pick->recorder->on_subset(pick->recorder, step, match);
+    else
+        lk_stats_inc(view->stats, stat);
+}
+
+/* What no stat counts. */
+static void tell(const struct lk_pick *pick, const char *step, const struct lk_match_criteria *match)
+{
+    if (LK_UNLIKELY(pick->recorder != NULL))
+        pick->recorder->on_subset(pick->recorder, step, match);
+}
+
 static struct lk_worker_host *pick_any(struct lk_cluster_view *view, const struct lk_pick *pick)
 {
     return lk_cluster_view_pick(view, lk_cluster_view_hosts(view, NULL, view->config->panic_percent), pick);
@@ -149,11 +166,16 @@ static struct lk_worker_host *pick_default(struct lk_cluster_view *view, const s
 }
 
 static struct lk_worker_host *pick_in(struct lk_cluster_view *view, const struct selector *selector,
-                                      const struct lk_host_index_entry *entry, const struct lk_pick *pick)
+                                      const struct lk_host_index_entry *entry, const struct lk_match_criteria *match,
+                                      const struct lk_pick *pick)
 {
-    lk_stats_inc(view->stats, LK_CLUSTER_LB_SUBSETS_SELECTED);
-    if (selector->first->config->single_host) /* whatever its health */
-        return lk_cluster_view_host(view, view->set->hosts[entry->positions[0]]);
+    note(view, pick, LK_CLUSTER_LB_SUBSETS_SELECTED, "subset", match);
+    if (selector->first->config->single_host) { /* whatever its health */
+        struct lk_host *host = view->set->hosts[entry->positions[0]];
+        if (LK_UNLIKELY(pick->recorder != NULL))
+            pick->recorder->on_choice(pick->recorder, host, "the single host of its subset");
+        return lk_cluster_view_host(view, host);
+    }
     return lk_cluster_view_pick(view, lk_cluster_view_hosts(view, entry, view->config->panic_percent), pick);
 }
 
@@ -161,17 +183,21 @@ static struct lk_worker_host *pick_in(struct lk_cluster_view *view, const struct
 static struct lk_worker_host *fall_back(struct lk_cluster_view *view, const struct lk_pick *pick)
 {
     const struct lk_subset_config *config = view->config->subsets;
-    if (config->fallback == LK_SUBSET_NO_FALLBACK)
+    if (config->fallback == LK_SUBSET_NO_FALLBACK) {
+        tell(pick, "no fallback", NULL);
         return NULL;
+    }
     struct lk_worker_host *wh =
         config->fallback == LK_SUBSET_ANY_ENDPOINT ? pick_any(view, pick) : pick_default(view, pick);
     if (wh != NULL) {
-        lk_stats_inc(view->stats, LK_CLUSTER_LB_SUBSETS_FALLBACK);
+        note(view, pick, LK_CLUSTER_LB_SUBSETS_FALLBACK,
+             config->fallback == LK_SUBSET_ANY_ENDPOINT ? "fallback: any endpoint" : "fallback: the default subset",
+             NULL);
         return wh;
     }
     wh = config->panic_mode_any ? pick_any(view, pick) : NULL;
     if (wh != NULL)
-        lk_stats_inc(view->stats, LK_CLUSTER_LB_SUBSETS_FALLBACK_PANIC);
+        note(view, pick, LK_CLUSTER_LB_SUBSETS_FALLBACK_PANIC, "panic: any endpoint", NULL);
     return wh;
 }
 
@@ -208,7 +234,8 @@ static struct lk_worker_host *pick_once(struct lk_cluster_view *view, const stru
     for (; selector != NULL; selector = selector->fewer) {
         const struct lk_host_index_entry *entry = subset_of(view, selector, match);
         if (entry != NULL)
-            return pick_in(view, selector, entry, pick);
+            return pick_in(view, selector, entry, match, pick);
+        tell(pick, "no endpoint has these values", match);
         switch (selector->fallback) {
         case LK_SUBSET_NOT_DEFINED:
             return fall_back(view, pick);

@@ -18,7 +18,7 @@ static void fill(const char *const *names)
 
 static const char *find(const char *host)
 {
-    return lk_domain_index_find(&domains, arena, lk_str_from(host));
+    return lk_domain_index_find(&domains, arena, lk_str_from(host), NULL);
 }
 
 static void drop(void)

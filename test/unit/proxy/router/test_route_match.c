@@ -415,7 +415,7 @@ LK_TEST(route_match, tells_a_recorder_every_candidate_and_why_it_fell)
     struct setup setup;
     struct lk_header_match headers[] = {{.name = LK_STR(":path"), .value = {.kind = LK_VALUE_PRESENT}},
                                         {.name = LK_STR("x-missing"), .value = is_x}};
-    struct recording recording = {.trace = {on_host, on_route}};
+    struct recording recording = {.trace = {.on_virtual_host = on_host, .on_route = on_route}};
     char expected[64];
 
     begin(&setup);

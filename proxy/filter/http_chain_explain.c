@@ -1,0 +1,67 @@
+/* The HTTP filters of a rehearsed request: which are on, and what those say that can be asked. Runs on a worker. */
+#include "proxy/filter/explain.h"
+#include "proxy/filter/http_stream.h"
+
+static const char *by_route(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                            const struct lk_http_filter_entry *entry)
+{
+    if (!config->route_switches || entry->filter->terminal)
+        return NULL;
+    switch (stream->sink->filter_switch(stream, entry->name)) {
+    case LK_FILTER_AS_CONFIGURED:
+        return NULL;
+    case LK_FILTER_ON:
+        return "switched on by the route";
+    case LK_FILTER_OFF:
+        break;
+    }
+    return "switched off by the route";
+}
+
+/* Instances first, then heads: as in forwarding, what the route says of filters is settled before any of them runs. */
+static void make_slots(struct lk_http_stream *stream, const struct lk_http_chain_config *config, void *const *workers,
+                       struct lk_explain *explain)
+{
+    struct lk_note *step = lk_explain_step(explain, "http_filters", config->count > 0 ? "in this order" : "none",
+                                           "the filters of the connection manager");
+    struct lk_note *list = lk_note_list(explain, step, "filters");
+
+    stream->slots = lk_arena_zalloc(&stream->arena, (config->count + 1) * sizeof(struct lk_http_slot));
+    stream->slot_count = config->count;
+    for (unsigned i = 0; i < config->count; i++) {
+        struct lk_http_slot *slot = &stream->slots[i];
+        const struct lk_http_filter_entry *entry = &config->entries[i];
+        bool on = lk_http_chain_is_on(stream, config, entry);
+        const char *route = by_route(stream, config, entry);
+        struct lk_note *note = lk_note_object(explain, list, NULL);
+
+        slot->stream = stream;
+        slot->entry = entry;
+        if (on && entry->filter->explain != NULL)
+            slot->self = entry->filter->stream_new(slot, entry->config, workers[i]);
+        lk_note_text(explain, note, "name", entry->name);
+        lk_note_bool(explain, note, "on", on);
+        lk_note_bool(explain, note, "asked", slot->self != NULL);
+        if (on && slot->self == NULL)
+            lk_note_text(explain, note, "why",
+                         LK_STR("this filter cannot be asked: what it would do is not told here"));
+        if (route != NULL)
+            lk_note_text(explain, note, "switch", lk_str_from(route));
+        if (on && config->route_switches && lk_http_route_config(slot) != NULL)
+            lk_note_bool(explain, note, "configured_by_route", true);
+    }
+}
+
+void lk_http_chain_explain(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                           void *const *workers, struct lk_explain *explain)
+{
+    make_slots(stream, config, workers, explain);
+    for (unsigned i = 0; i < stream->slot_count && !stream->request_stopped; i++) {
+        struct lk_http_slot *slot = &stream->slots[i];
+
+        if (slot->self == NULL)
+            continue;
+        slot->dir[LK_HTTP_REQUEST].saw_headers = true;
+        slot->entry->filter->explain(slot->self, stream->request, explain->end, explain);
+    }
+}
