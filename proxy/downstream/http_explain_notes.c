@@ -51,6 +51,8 @@ void lk_rehearsal_on_headers(struct lk_http_stream *stream, struct lk_headers *h
     lk_explain_result(explain, "details", stream->info.details);
     if (location.ptr != NULL)
         lk_explain_result(explain, "location", location);
+    if (stream->info.upstream.cluster.len > 0)
+        lk_explain_result(explain, "cluster", stream->info.upstream.cluster);
 }
 
 void lk_rehearsal_on_data(struct lk_http_stream *stream, struct lk_span data, bool end)

@@ -31,14 +31,20 @@ static struct lk_note *add(struct lk_explain *explain, struct lk_note *in, const
     return note;
 }
 
+static struct lk_str kept(struct lk_explain *explain, struct lk_str text)
+{
+    if (text.len <= LK_EXPLAIN_TEXT_MAX)
+        return lk_arena_str(explain->arena, text);
+    return lk_arena_printf(explain->arena, "%.*s ... (cut)", (int)LK_EXPLAIN_TEXT_MAX, text.ptr);
+}
+
 void lk_note_text(struct lk_explain *explain, struct lk_note *in, const char *key, struct lk_str text)
 {
     struct lk_note *note = add(explain, in, key, LK_NOTE_TEXT);
 
     if (note == &explain->rest)
         return;
-    text.len = LK_MIN(text.len, (size_t)LK_EXPLAIN_TEXT_MAX);
-    note->text = lk_arena_str(explain->arena, text);
+    note->text = kept(explain, text);
 }
 
 void lk_note_text_if(struct lk_explain *explain, struct lk_note *in, const char *key, struct lk_str text)
@@ -141,8 +147,7 @@ static struct lk_note *line(struct lk_explain *explain, const char *key, enum lk
 
 void lk_explain_result(struct lk_explain *explain, const char *key, struct lk_str text)
 {
-    text.len = LK_MIN(text.len, (size_t)LK_EXPLAIN_TEXT_MAX);
-    line(explain, key, LK_NOTE_TEXT)->text = lk_arena_str(explain->arena, text);
+    line(explain, key, LK_NOTE_TEXT)->text = kept(explain, text);
 }
 
 void lk_explain_result_number(struct lk_explain *explain, const char *key, uint64_t number)

@@ -32,8 +32,8 @@ struct lk_note {
 
 /* More notes than this are left out, and the account says so. */
 #define LK_EXPLAIN_NOTES_MAX 20000u
-/* Longer texts are cut. */
-#define LK_EXPLAIN_TEXT_MAX 4096u
+/* Longer texts are cut, and say so at their end. */
+#define LK_EXPLAIN_TEXT_MAX 65536u
 
 struct lk_explain {
     struct lk_arena *arena;   /* of the notes */

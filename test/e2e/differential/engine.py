@@ -9,12 +9,14 @@ import dataclasses
 import difflib
 import threading
 
+import pytest
 from bench import Bench, binary_of
 from differences import DIFFERENCES
-from seen import Row, Seen
+from explained import REASONS, LeftOut, ask, body_of, disagreement
+from seen import Cleaner, Row, Seen
 from side import Side
 
-__all__ = ["Comparison", "Row", "Scene", "compare"]
+__all__ = ["Comparison", "Row", "Scene", "check_explained", "compare"]
 
 
 @dataclasses.dataclass
@@ -36,6 +38,16 @@ def compare(kind, tmp_path_factory, scene, rows):
         Bench("envoy", tmp_path_factory.mktemp("theirs")) as theirs,
     ):
         yield Comparison(Side(ours, kind, scene), Side(theirs, "envoy", scene), rows)
+
+
+def check_explained(comparison, row):
+    """Fails where /explain and what was served differ; a row that cannot be asked is skipped by a
+    named reason."""
+    try:
+        problem = comparison.unexplained(row)
+    except LeftOut as reason:
+        pytest.skip(f"{reason}: {REASONS[str(reason)]}")
+    assert problem is None, (row.id, problem)
 
 
 class Comparison:
@@ -75,6 +87,16 @@ class Comparison:
             self.problems.append(f"{which}, listener {listener}, after row {last}: {error!r}")
         for row, seen in played:
             self.results.setdefault(row.id, {})[which] = seen
+
+    def unexplained(self, row):
+        """None when POST /explain says of the row what was served, else how they differ; raises
+        LeftOut for a row that cannot be asked."""
+        seen = self.results.get(row.id, {}).get("ours")
+        assert isinstance(seen, Seen), f"the row was not played; {'; '.join(self.problems[:3])}"
+        side = self.sides["ours"]
+        answer = ask(side.proxy, body_of(row.data(), row.listener))
+        ports = {**side.ports, str(side.proxy.address(row.listener)[1]): "<listener>"}
+        return disagreement(answer, seen, Cleaner(row, ports).text)
 
     def difference(self, row):
         """None when the row passes, else a readable account."""

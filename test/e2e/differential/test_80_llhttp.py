@@ -7,7 +7,7 @@ import re
 
 import peers
 import pytest
-from engine import Row, Scene, compare
+from engine import Row, Scene, check_explained, compare
 from rows_http import plain
 from tags import TAGS
 
@@ -56,6 +56,14 @@ def test_row(request, name):
         pytest.skip("no http/llhttp-request.jsonl: set LANEKEEPER_SHARED")
     problem = request.getfixturevalue("compared").difference(ROWS[name])
     assert problem is None, problem
+
+
+@pytest.mark.lanekeeper_only("/explain is our own")
+@pytest.mark.parametrize("name", ROWS or ["-"])
+def test_row_is_explained(request, name):
+    if not ROWS:
+        pytest.skip("no http/llhttp-request.jsonl: set LANEKEEPER_SHARED")
+    check_explained(request.getfixturevalue("compared"), ROWS[name])
 
 
 def test_every_tag_names_a_row():

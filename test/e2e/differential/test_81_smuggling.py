@@ -5,7 +5,7 @@ import json
 
 import peers
 import pytest
-from engine import Row, Scene, compare
+from engine import Row, Scene, check_explained, compare
 from rows_http import plain
 from tags import TAGS
 
@@ -59,6 +59,12 @@ def rows(request):
 def test_row(rows, name):
     problem = rows.difference(ROWS[name])
     assert problem is None, problem
+
+
+@pytest.mark.lanekeeper_only("/explain is our own")
+@pytest.mark.parametrize("name", ROWS or ["-"])
+def test_row_is_explained(rows, name):
+    check_explained(rows, ROWS[name])
 
 
 @pytest.mark.parametrize("name", ROWS or ["-"])

@@ -7,7 +7,7 @@ import peers
 import pytest
 import yaml
 from client import build
-from engine import Row, Scene, compare
+from engine import Row, Scene, check_explained, compare
 
 TABLES = ("ClusterHeader", "ComprehensiveRoutes", "ContentType", "DirectResponse",
           "HeaderMatchedRouting", "Redirect", "Weighted")
@@ -93,6 +93,12 @@ def compared(proxy_kind, tmp_path_factory):
 def test_both_agree(compared, name):
     problem = compared.difference(ROWS[name])
     assert problem is None, problem
+
+
+@pytest.mark.lanekeeper_only("/explain is our own")
+@pytest.mark.parametrize("name", CASES or ["-"])
+def test_row_is_explained(compared, name):
+    check_explained(compared, ROWS[name])
 
 
 @pytest.mark.parametrize("name", CASES or ["-"])

@@ -6,7 +6,7 @@ import rows_http
 import rows_routes
 from backend import closed_port
 from config import cluster
-from engine import Scene, compare
+from engine import Scene, check_explained, compare
 from tags import TAGS
 
 ROWS = {row.id: row for part in (rows_http, rows_routes, rows_edge) for row in part.rows()}
@@ -34,6 +34,12 @@ def test_there_are_more_than_150_rows():
 def test_row(compared, name):
     problem = compared.difference(ROWS[name])
     assert problem is None, problem
+
+
+@pytest.mark.lanekeeper_only("/explain is our own")
+@pytest.mark.parametrize("name", ROWS)
+def test_row_is_explained(compared, name):
+    check_explained(compared, ROWS[name])
 
 
 def test_every_tag_names_a_row():

@@ -9,6 +9,7 @@ from backend import HttpBackend, answer
 from bench import Bench, binary_of
 from client import Client, wait_for
 from config import bootstrap, cluster, endpoint, hcm, listener
+from explained import ask
 from health import check
 from rows_subsets import ASKS, ENDPOINTS, PANIC, POLICIES, asked, cluster_name, filters, members
 from rows_subsets import routes
@@ -43,6 +44,17 @@ class Player:
                 headers = list(ASKS[name].headers.items())
                 self.seen[row].update(self.who(client.get(path, headers)) for _ in range(turns))
 
+    def explain(self, row):
+        """Whom /explain says the row would be answered by, in the words of who()."""
+        policy, percent, name = row
+        answer = ask(self.proxy, {
+            "listener": "in", "authority": "test", "headers": ASKS[name].headers,
+            "path": f"/{cluster_name(policy, percent)}{ASKS[name].path}"})
+        if "host" in answer["result"]:
+            return self.names[answer["result"]["host"]]
+        body = next(s for s in answer["decisions"] if s["step"] == "answer")["body"]
+        return f"{answer['result']['status']} {body}"
+
     @staticmethod
     def who(response):
         """The endpoint's name, or the whole answer when it came from the proxy."""
@@ -75,6 +87,7 @@ def both(proxy_kind, tmp_path_factory):
         # Where chance has its part (priorities, degraded endpoints), more turns on both.
         differing = [row for row in ROWS if ours.seen[row] != theirs.seen[row]]
         play(players.values(), differing, 5 * TURNS)
+        ours.names = {f"{host}:{port}": name for name, (host, port) in addresses.items()}
         for player in players.values():
             player.totals = player.proxy.stats()
         yield ours, theirs
@@ -90,6 +103,18 @@ def test_requests_go_to_the_same_endpoints(both, policy, percent):
         if row[:2] == (policy, percent) and ours != theirs:
             different[row[2]] = {"ours": ours, "envoy": theirs}
     assert different == {}
+
+
+@pytest.mark.lanekeeper_only("/explain is our own")
+@pytest.mark.parametrize("percent", PANIC)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_requests_are_explained(both, policy, percent):
+    ours, _ = both
+    wrong = {}
+    for row in ROWS:
+        if row[:2] == (policy, percent) and (said := ours.explain(row)) not in ours.seen[row]:
+            wrong[row[2]] = {"explained": said, "served": sorted(ours.seen[row])}
+    assert wrong == {}
 
 
 @pytest.mark.parametrize("name", STATS)

@@ -6,6 +6,7 @@ import pytest
 from bench import Bench, binary_of
 from client import Client
 from config import bootstrap, cluster, direct, file_log, hcm, listener, route
+from explained import ask
 from subsets import header_to_metadata, packed, rule
 
 KINDS = {
@@ -49,8 +50,16 @@ ROWS = [(kind, {f"x-{kind}": value}) for kind, values in VALUES.items() for valu
 FORMAT = "".join(f"%DYNAMIC_METADATA(m:{kind})%\t" for kind in KINDS) + "\n"
 
 
+def explained(proxy, headers):
+    """The values that /explain tells, in the words of the log."""
+    answer = ask(proxy, {"listener": "in", "authority": "test", "path": "/path", "headers": headers})
+    told = next((s["values"] for s in answer["decisions"] if s["step"] == "dynamic_metadata"), [])
+    values = {v["key"]: v["value"] for v in told if v["namespace"] == "m"}
+    return "\t".join(values.get(kind, "-") for kind in KINDS)
+
+
 def play(bench):
-    """For each row, the values in the order of KINDS."""
+    """For each row, the values in the order of KINDS, and what /explain makes of it."""
     log = file_log(bench.log_file(), FORMAT)
     manager = hcm(route("/", direct(200, "x")), logs=[log],
                   filters=header_to_metadata(*KINDS.values()))
@@ -58,7 +67,9 @@ def play(bench):
     with Client(proxy.address("in")) as client:
         for _, headers in ROWS:
             assert client.get("/path", list(headers.items())).status == 200
-    return proxy.wait_log_lines(len(ROWS))
+    lines = proxy.wait_log_lines(len(ROWS))
+    said = [explained(proxy, h) for _, h in ROWS] if proxy.kind == "lanekeeper" else None
+    return lines, said
 
 
 @pytest.fixture(scope="module")
@@ -73,5 +84,12 @@ def lines(proxy_kind, tmp_path_factory):
 
 @pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda n: f"{n}-{ROWS[n][0]}")
 def test_the_same_metadata(lines, number):
-    ours, theirs = (dict(zip(KINDS, side[number].split("\t"))) for side in lines)
+    ours, theirs = (dict(zip(KINDS, side[number].split("\t"))) for side, _ in lines)
     assert ours == theirs, ROWS[number]
+
+
+@pytest.mark.lanekeeper_only("/explain is our own")
+@pytest.mark.parametrize("number", range(len(ROWS)), ids=lambda n: f"{n}-{ROWS[n][0]}")
+def test_the_metadata_is_explained(lines, number):
+    ours, said = lines[0]
+    assert said[number].split("\t") == ours[number].split("\t")[:len(KINDS)], ROWS[number]
