@@ -86,9 +86,9 @@ static bool decode(struct lk_http_rehearsal *r)
     struct lk_str wire = r->explain->wire;
 
     lk_codec_feed(r->codec, lk_span(NULL, wire.ptr, wire.len), &error);
-    if (r->head != NULL && error.details == NULL)
+    if (r->head != NULL) /* an error then is one of what follows the head */
         return true;
-    if (error.details == NULL) { /* a head that is complete is decoded or refused */
+    if (error.details == NULL) {
         lk_explain_step(r->explain, "request_head", "incomplete", "the codec waits for more of the head");
         return false;
     }

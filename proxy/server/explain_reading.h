@@ -13,6 +13,7 @@ struct lk_explain_reading {
     struct lk_str authority;
     bool has_authority;
     const json_t *headers;
+    struct lk_str raw; /* empty: the head is made of the members above */
 };
 
 const char *lk_explain_type_name(const json_t *value);

@@ -1,6 +1,7 @@
 /* Reads the body of POST /explain. Untrusted bytes: bounded in size, number and depth. See explain_request.h. */
 #include "proxy/server/explain_reading.h"
 
+#include "proxy/base/base64.h"
 #include "proxy/base/mem.h"
 
 /* --- simple members ----------------------------------------------------------------------------------------------- */
@@ -140,6 +141,16 @@ static void read_number(struct lk_explain_reading *reading, const json_t *value,
         lk_errors_add(reading->errors, "expected %s", expected);
 }
 
+/* The head itself, where what a client sends is no list of names and values, or no text. */
+static void read_raw(struct lk_explain_reading *reading, const json_t *value)
+{
+    struct lk_str text;
+
+    if (lk_explain_want_string(reading, value, "a request head in base64", &text) &&
+        (!lk_base64_decode(reading->arena, text, &reading->raw) || reading->raw.len == 0))
+        lk_errors_add(reading->errors, "expected a request head in base64");
+}
+
 static void read_random(struct lk_explain_reading *reading, const json_t *value)
 {
     read_number(reading, value, "a whole number from 0 to 18446744073709551615, as a number or string",
@@ -165,6 +176,7 @@ static const struct member {
     {"path", read_path},
     {"headers", read_headers},
     {"protocol", read_protocol},
+    {"head_base64", read_raw},
     {"transport", read_transport},
     {"sni", read_sni},
     {"alpn", read_alpn},
@@ -232,6 +244,18 @@ static void report_unknown(struct lk_errors *errors, const char *key)
                   near != NULL ? "\"?" : "");
 }
 
+static void use_raw(struct lk_explain_reading *reading, const json_t *body)
+{
+    static const char *const parts[] = {"method", "authority", "path", "headers", "protocol"};
+    struct lk_str line = lk_str(reading->raw.ptr, lk_str_find_byte(reading->raw, '\n'));
+
+    for (size_t i = 0; i < LK_ARRAY_LEN(parts); i++)
+        if (json_object_get(body, parts[i]) != NULL)
+            lk_errors_add_at(reading->errors, parts[i], "expected either this or head_base64, got both");
+    reading->request->wire = reading->raw;
+    reading->request->http10 = lk_str_find(line, LK_STR(" HTTP/1.0")) <= line.len;
+}
+
 static void read_members(struct lk_explain_reading *reading, const json_t *body)
 {
     const char *key;
@@ -248,7 +272,10 @@ static void read_members(struct lk_explain_reading *reading, const json_t *body)
             report_unknown(reading->errors, key);
         lk_errors_pop(reading->errors, mark);
     }
-    lk_explain_write_head(reading);
+    if (reading->raw.len > 0)
+        use_raw(reading, body);
+    else
+        lk_explain_write_head(reading);
 }
 
 static void check_whole(struct lk_explain_reading *reading)

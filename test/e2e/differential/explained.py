@@ -1,21 +1,20 @@
 """Rows of the differential tests, asked of POST /explain: what it says must be what was served.
 
-The head of a row's first request is put into the body as JSON. What cannot be said there, or is no
-decision of ours, is left out by a reason of REASONS and by no other way.
+The head of a row's first request goes into the body as an operator would write it, and as its bytes
+where it is no list of names and values. What is left out is left out by a reason of REASONS and by
+no other way.
 """
 
+import base64
 import json
 import re
 
 REASONS = {
     "no head": "the bytes hold no whole head: nothing was decided",
-    "not lines": "a head that is no list of lines 'name: value' ended by CRLF cannot be written"
-                 " as pairs; its bytes are the codec's business",
-    "not text": "bytes that are no UTF-8 do not go into JSON",
     "not read": "the proxy answered or closed before it had this head",
 }
 START = re.compile(rb"([^ \r\n\0]+) ([^\r\n\0]+) (HTTP/1\.[01])")
-FIELD = re.compile(rb"([^:\r\n\0]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+FIELD = re.compile(rb"([^:\r\n\0\t ][^:\r\n\0]*):[ \t]*([^\r\n\0]*?)[ \t]*")
 # Answers that come from behind the decision: of a host, of the lack of one that answers, of a
 # request that went wrong after its head.
 LATER = re.compile(
@@ -33,25 +32,30 @@ class LeftOut(Exception):
         super().__init__(reason)
 
 
-def body_of(data, listener):
-    """The first request in these bytes as the body of /explain; raises LeftOut."""
-    head, end, _ = data.partition(b"\r\n\r\n")
-    if not end:
-        raise LeftOut("no head")
-    lines = head.split(b"\r\n")
+def members_of(data):
+    """The first request in these bytes as members of the body; None where they cannot say it."""
+    lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
     start = START.fullmatch(lines[0])
     fields = [FIELD.fullmatch(line) for line in lines[1:]]
-    if not start or not all(fields) or any(f.group(1)[:1] in b" \t" for f in fields):
-        raise LeftOut("not lines")
+    if b"\r\n\r\n" not in data or not start or not all(fields):
+        return None
     try:
         method, target, version = (part.decode() for part in start.groups())
         pairs = [[f.group(1).decode(), f.group(2).decode()] for f in fields]
     except UnicodeDecodeError:
-        raise LeftOut("not text") from None
-    if any(ord(c) < 32 or ord(c) == 127 for text in (method, *(n for n, _ in pairs)) for c in text):
-        raise LeftOut("not lines")
-    return {"listener": listener, "source": "127.0.0.1:50000", "method": method, "path": target,
-            "protocol": version, "headers": pairs}
+        return None
+    for text in (method, *(name for name, _ in pairs)):
+        if any(ord(c) < 32 or ord(c) == 127 for c in text):
+            return None
+    return {"method": method, "path": target, "protocol": version, "headers": pairs}
+
+
+def body_of(data, listener):
+    """The body of /explain for the first request in these bytes; raises LeftOut."""
+    if not data:
+        raise LeftOut("no head")
+    members = members_of(data) or {"head_base64": base64.b64encode(data).decode()}
+    return {"listener": listener, "source": "127.0.0.1:50000", **members}
 
 
 def ask(proxy, body):
@@ -71,7 +75,10 @@ def weighted(answer):
 
 def disagreement(answer, seen, clean):
     """None, or how the answer and what was served differ. clean: of texts with addresses."""
-    result, finals = answer["result"], [r for r in seen.responses if r.status >= 200 or r.status == 101]
+    result = answer["result"]
+    finals = [r for r in seen.responses if r.status >= 200 or r.status == 101]
+    if ("request_head", "incomplete") in [(d["step"], d["verdict"]) for d in answer["decisions"]]:
+        raise LeftOut("no head")
     if not seen.log:
         raise LeftOut("not read")
     entry = seen.log[0]
