@@ -8,7 +8,10 @@
 
 static void read_listener(struct lk_explain_reading *reading, const json_t *value)
 {
-    lk_explain_want_string(reading, value, "the name of a listener", &reading->request->listener);
+    struct lk_str *out = &reading->request->listener;
+
+    if (lk_explain_want_string(reading, value, "the name of a listener", out) && out->len == 0)
+        lk_errors_add(reading->errors, "expected the name of a listener, or its address where it has none");
 }
 
 /* "10.0.0.1:80", "[::1]:80" */
@@ -278,11 +281,11 @@ static void read_members(struct lk_explain_reading *reading, const json_t *body)
         lk_explain_write_head(reading);
 }
 
-static void check_whole(struct lk_explain_reading *reading)
+static void check_whole(struct lk_explain_reading *reading, const json_t *body)
 {
     struct lk_explain_request *request = reading->request;
 
-    if (request->listener.len == 0 && request->destination.len == 0)
+    if (json_object_get(body, "listener") == NULL && json_object_get(body, "original_destination") == NULL)
         lk_errors_add(reading->errors, "expected listener or original_destination, or both: where does the request "
                                        "come in?");
     if (request->transport.len == 0)
@@ -308,7 +311,7 @@ bool lk_explain_request_parse(struct lk_explain_request *request, struct lk_aren
                              error.text);
     if (json_is_object(json)) {
         read_members(&reading, json);
-        check_whole(&reading);
+        check_whole(&reading, json);
     } else {
         lk_errors_add(errors, "expected a JSON object, got %s", lk_explain_type_name(json));
     }

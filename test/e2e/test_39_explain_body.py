@@ -42,6 +42,7 @@ def test_every_mistake_is_reported_at_its_path(small):
         'metadata["envoy.lb"]': "expected an object of keys and values, got a number",
         "": "expected listener or original_destination, or both: where does the request come in?",
     }
+    assert list(mistakes(small, {"listener": 1})) == ["listener"]
 
 
 @pytest.mark.parametrize("body, path, what", [

@@ -336,3 +336,35 @@ LK_TEST(association, every_byte_of_an_id_counts)
     LK_CHECK_EQ_INT(lk_association_lookup(table, TRACE, LK_STR("a\0b"), 0, &value), LK_ASSOCIATION_MISS);
     lk_association_free(table);
 }
+
+LK_TEST(association, peek_says_what_a_lookup_would_and_is_no_use)
+{
+    struct lk_association *table = table_of(0);
+    struct lk_association_stats before, after;
+    uint32_t value;
+    char text[16];
+
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, id_of(1, text), 0, &value), LK_ASSOCIATION_MISS);
+    lk_association_release(table, put(table, 1, 7, 0), 0);
+    put(table, 2, LK_ASSOCIATION_PROBE, 0);
+    put(table, 3, 8, 0);
+    put(table, 3, 9 | LK_ASSOCIATION_DOMINANT, 0);
+    put(table, 4, 8, 0);
+    put(table, 4, 9, 0);
+    before = stats_of(table);
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, id_of(1, text), LINGER - 1, &value), LK_ASSOCIATION_HIT);
+    LK_CHECK_EQ_UINT(value, 7);
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, id_of(2, text), 0, &value), LK_ASSOCIATION_PROBED);
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, id_of(3, text), 0, &value), LK_ASSOCIATION_HIT);
+    LK_CHECK_EQ_UINT(value, 9 | LK_ASSOCIATION_DOMINANT);
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, id_of(4, text), 0, &value), LK_ASSOCIATION_AMBIGUOUS);
+    LK_CHECK_EQ_INT(lk_association_peek(table, REQUEST_ID, id_of(1, text), 0, &value), LK_ASSOCIATION_MISS);
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, lk_str(NULL, 0), 0, &value), LK_ASSOCIATION_MISS);
+    /* peeked at just before, it ends when it would have */
+    LK_CHECK_EQ_INT(lk_association_peek(table, TRACE, id_of(1, text), LINGER, &value), LK_ASSOCIATION_MISS);
+    LK_CHECK_EQ_UINT(value, 0);
+    after = stats_of(table);
+    LK_CHECK_MEM(&before, &after, sizeof(before));
+    LK_CHECK_EQ_UINT(lk_association_size(table), 4);
+    lk_association_free(table);
+}

@@ -367,3 +367,58 @@ LK_TEST(budget, all_of_them_are_listed_by_name)
     LK_CHECK_STR(seen.text, "gray at orders");
     scene_end(&scene);
 }
+
+/* --- only asked ------------------------------------------------------------------------------------------------- */
+
+LK_TEST(budget, outlook_is_what_taking_would_come_to_and_takes_nothing)
+{
+    struct scene scene = scene_new();
+    struct lk_fallback_cap cap = {.percent = 0, .min_rps = 100, .window_ms = 1000};
+    unsigned granted = 0;
+
+    for (unsigned i = 0; i < 20; i++) {
+        struct lk_budget_outlook outlook =
+            lk_budgets_outlook(scene.budgets, LK_STR("orders"), LK_STR("gray"), &cap, 0, 1000);
+
+        LK_CHECK(outlook.known);
+        for (unsigned again = 0; again < 3; again++)
+            LK_CHECK_EQ_INT(
+                lk_budgets_outlook(scene.budgets, LK_STR("orders"), LK_STR("gray"), &cap, 0, 1000).would_take,
+                outlook.would_take);
+        LK_CHECK_EQ_INT(lk_budget_take(scene.budget, &cap, 1000), outlook.would_take);
+        granted += outlook.would_take;
+    }
+    LK_CHECK(granted > 0 && granted < 20);
+    scene_end(&scene);
+}
+
+LK_TEST(budget, outlook_makes_no_budget)
+{
+    struct scene scene = scene_new();
+    struct lk_fallback_cap nothing = {.percent = 100};
+    struct lk_budget_outlook outlook =
+        lk_budgets_outlook(scene.budgets, LK_STR("orders"), LK_STR("red"), &usual, 5000, 1000);
+
+    LK_CHECK(!outlook.known && outlook.would_take && !outlook.in_grace);
+    LK_CHECK(!lk_budgets_outlook(scene.budgets, LK_STR("carts"), LK_STR("red"), &nothing, 5000, 1000).would_take);
+    LK_CHECK(!lk_budgets_outlook(scene.budgets, LK_STR("orders"), LK_STR("red"), &usual, 5000, 1000).known);
+    scene_end(&scene);
+}
+
+LK_TEST(budget, outlook_knows_the_base_rate_and_the_grace)
+{
+    struct scene scene = scene_new();
+    struct lk_fallback_cap cap = {.percent = 20, .window_ms = 1000};
+
+    lk_stats_thread = 0;
+    for (unsigned i = 0; i < 100; i++)
+        lk_budget_cluster_count(scene.cluster, 1100);
+    lk_budget_set_present(scene.budget, true, 1000);
+    lk_budget_set_present(scene.budget, false, 1100);
+    struct lk_budget_outlook outlook =
+        lk_budgets_outlook(scene.budgets, LK_STR("orders"), LK_STR("gray"), &cap, 5000, 2000);
+    LK_CHECK_NEAR(outlook.base_rate, 100, 0.1);
+    LK_CHECK(outlook.in_grace);
+    LK_CHECK(!lk_budgets_outlook(scene.budgets, LK_STR("orders"), LK_STR("gray"), &cap, 500, 2000).in_grace);
+    scene_end(&scene);
+}

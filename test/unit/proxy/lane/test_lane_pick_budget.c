@@ -259,3 +259,45 @@ LK_TEST(lane_pick_budget, retries_make_no_room_for_fallback)
     LK_CHECK_STR(decide(&f, "g"), "503 capped");
     fini(&f);
 }
+
+LK_TEST(lane_pick_budget, dry_decision_is_the_next_one_and_takes_nothing)
+{
+    struct fixture f;
+    char dry[64];
+
+    init(&f);
+    set_hosts(&f, "lane=g!,-");
+    f.lanes[G].cap_min_rps = 100;
+    for (unsigned i = 0; i < 8; i++) {
+        for (unsigned again = 0; again < 3; again++) {
+            f.ask.dry = true;
+            snprintf(dry, sizeof(dry), "%s", decide(&f, "g"));
+        }
+        f.ask.dry = false;
+        LK_CHECK_STR(decide(&f, "g"), dry);
+    }
+    LK_CHECK_STR(decide(&f, "g"), "503 capped");
+    fini(&f);
+}
+
+LK_TEST(lane_pick_budget, dry_decision_makes_no_budget_and_knows_the_grace)
+{
+    struct fixture f;
+
+    init(&f);
+    f.lanes[G].cap_min_rps = 1000;
+    set_hosts(&f, "lane=g,-");
+    f.ask.dry = true;
+    LK_CHECK_STR(decide(&f, "g"), "g ok a");
+    LK_CHECK_STR(decide(&f, ""), "base ok b");
+    LK_CHECK_EQ_UINT(lk_budget_memo_count(&f.memo), 0);
+    f.ask.dry = false;
+    LK_CHECK_STR(decide(&f, "g"), "g ok a");
+    set_hosts(&f, "-");
+    LK_CHECK_STR(decide(&f, "g"), "base unhealthy a"); /* it had some just now */
+    f.ask.dry = true;
+    LK_CHECK_STR(decide(&f, "g"), "base unhealthy a");
+    f.now_ms += f.lanes[G].absent_grace_ms;
+    LK_CHECK_STR(decide(&f, "g"), "base absent a");
+    fini(&f);
+}

@@ -3,6 +3,8 @@
 
 #include "proxy/router/domain_index.h"
 
+#include <stdio.h>
+
 static struct lk_domain_index domains;
 static struct lk_arena *arena;
 
@@ -95,5 +97,39 @@ LK_TEST(domain_index, knows_when_only_the_catch_all_exists)
     drop();
     fill(more);
     LK_CHECK(!lk_domain_index_only_any(&domains));
+    drop();
+}
+
+struct told {
+    struct lk_domain_trace base;
+    char text[512];
+};
+
+static void on_domain(struct lk_domain_trace *base, enum lk_domain_kind kind, struct lk_str domain, void *value)
+{
+    struct told *told = (struct told *)(void *)base;
+    size_t len = strlen(told->text);
+
+    snprintf(told->text + len, sizeof(told->text) - len, "%d:%.*s:%s ", (int)kind, LK_STR_ARG(domain),
+             value != NULL ? (const char *)value : "-");
+}
+
+static const char *trace(struct told *told, const char *host)
+{
+    *told = (struct told){.base = {on_domain}};
+    lk_domain_index_find(&domains, arena, lk_str_from(host), &told->base);
+    return told->text;
+}
+
+LK_TEST(domain_index, tells_a_recorder_every_kind_and_each_domain_that_fits)
+{
+    static const char *const names[] = {"*", "foo.*", "foo.bar.*", "*.com", "*.bar.com", "www.bar.com", NULL};
+    struct told told;
+
+    fill(names);
+    LK_CHECK_STR(trace(&told, "WWW.bar.com"), "0:www.bar.com:www.bar.com ");
+    LK_CHECK_STR(trace(&told, "a.bar.com"), "0::- 1:.com:*.com 1:.bar.com:*.bar.com ");
+    LK_CHECK_STR(trace(&told, "foo.bar.net"), "0::- 1::- 2:foo.:foo.* 2:foo.bar.:foo.bar.* ");
+    LK_CHECK_STR(trace(&told, "else"), "0::- 1::- 2::- 3::* ");
     drop();
 }

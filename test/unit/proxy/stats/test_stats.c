@@ -272,3 +272,40 @@ LK_TEST(stats, reset_while_counting_loses_nothing_that_comes_after)
     LK_CHECK_EQ_UINT(lk_stats_value(scope, HITS), ROUNDS);
     lk_stats_free(stats);
 }
+
+LK_TEST(stats, what_is_counted_in_a_rehearsal_is_never_seen)
+{
+    struct lk_stats *stats = start();
+    struct lk_stats_scope *scope = lk_stats_scope_ref(stats, &block, LK_STR("x."));
+    unsigned thread;
+
+    lk_stats_thread = 1;
+    lk_stats_inc(scope, HITS);
+    thread = lk_stats_mute(stats);
+    LK_CHECK_EQ_UINT(thread, 1);
+    lk_stats_add(scope, HITS, 100);
+    lk_stats_dec(scope, OPEN);
+    lk_stats_record(scope, TIME, 5);
+    lk_stats_code(scope, STATUS, 503);
+    lk_stats_thread = thread;
+    lk_stats_inc(scope, HITS);
+    LK_CHECK_EQ_UINT(find(stats, "x.hits"), 2);
+    LK_CHECK_EQ_UINT(find(stats, "x.open"), 0);
+    LK_CHECK(!exists(stats, "x.rq_503"));
+    lk_stats_thread = 0;
+    lk_stats_free(stats); /* with what the rehearsal counted */
+}
+
+LK_TEST(stats, scope_that_was_only_rehearsed_was_never_used)
+{
+    struct lk_stats *stats = start();
+    struct lk_stats_scope *scope = lk_stats_scope_ref(stats, &block, LK_STR("y."));
+    unsigned thread = lk_stats_mute(stats);
+
+    lk_stats_inc(scope, HITS);
+    lk_stats_thread = thread;
+    lk_stats_scope_unref(scope);
+    lk_stats_prune(stats);
+    LK_CHECK(!exists(stats, "y.hits"));
+    lk_stats_free(stats);
+}

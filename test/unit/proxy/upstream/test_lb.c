@@ -121,3 +121,42 @@ LK_TEST(lb, single_host_is_always_it)
     LK_CHECK_EQ_UINT(pick(&s), 0);
     finish(&s);
 }
+
+/* --- asking without moving ---------------------------------------------------------------------------------------- */
+
+LK_TEST(lb, what_is_peeked_at_is_what_is_picked_next)
+{
+    static const struct {
+        enum lk_lb_policy policy;
+        const uint32_t *weights;
+        size_t count;
+        enum lk_lb_method method;
+    } cases[] = {
+        {LK_LB_ROUND_ROBIN, equal, 4, LK_LB_IN_TURN},     {LK_LB_ROUND_ROBIN, unequal, 4, LK_LB_BY_SCHEDULE},
+        {LK_LB_RANDOM, equal, 4, LK_LB_BY_RANDOM},        {LK_LB_RANDOM, unequal, 4, LK_LB_BY_RANDOM},
+        {LK_LB_LEAST_REQUEST, equal, 4, LK_LB_BY_LOAD},   {LK_LB_LEAST_REQUEST, unequal, 4, LK_LB_BY_SCHEDULE},
+        {LK_LB_ROUND_ROBIN, unequal, 1, LK_LB_ONLY_HOST},
+    };
+    for (size_t c = 0; c < LK_ARRAY_LEN(cases); c++) {
+        struct setup s;
+        begin(&s, cases[c].policy, cases[c].weights, cases[c].count);
+        LK_CHECK_EQ_INT(lk_lb_method(&s.config, s.group), cases[c].method);
+        pick(&s); /* a schedule begins */
+        for (unsigned i = 0; i < 50; i++) {
+            uint64_t random = lk_rand_u64();
+            const struct lk_view_slot *told = lk_lb_peek(&s.config, s.group, random);
+            LK_CHECK_EQ_PTR(lk_lb_peek(&s.config, s.group, random), told);
+            LK_CHECK_EQ_PTR(lk_lb_pick(&s.config, s.group, random), told);
+        }
+        finish(&s);
+    }
+}
+
+LK_TEST(lb, schedule_that_has_not_begun_is_not_begun_by_a_peek)
+{
+    struct setup s;
+    begin(&s, LK_LB_ROUND_ROBIN, unequal, 4);
+    LK_CHECK_NULL(lk_lb_peek(&s.config, s.group, 1));
+    LK_CHECK(!s.group->edf_ready);
+    finish(&s);
+}
