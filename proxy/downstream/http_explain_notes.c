@@ -3,6 +3,8 @@
 #include "proxy/downstream/http_explain.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/base/rand.h"
+#include "proxy/http/request_id.h"
 
 #include <inttypes.h>
 
@@ -190,6 +192,7 @@ static void tell_route(struct lk_http_rehearsal *r, const struct lk_route *route
 
     lk_note_text(explain, step, "name", route->name);
     lk_note_number(explain, step, "index", index);
+    lk_note_number(explain, step, "ruled_out_by_path", index + 1 - r->routes_tried);
     lk_note_text(explain, step, "table", lk_route_table_config(r->ex.routes)->name);
     lk_explain_result(explain, "route", route->name);
     lk_explain_result_number(explain, "route_index", index);
@@ -242,6 +245,19 @@ static void note_change(struct lk_explain *explain, struct lk_note *step, const 
         lk_note_format(explain, step, key, "\"%.*s\" becomes \"%.*s\"", LK_STR_ARG(before), LK_STR_ARG(now));
 }
 
+static const char *fate_of_id(struct lk_str received, struct lk_str now)
+{
+    size_t at = LK_REQUEST_ID_REASON_AT;
+
+    if (received.len == 0 || received.len != now.len)
+        return "generated";
+    if (lk_str_eq(received, now))
+        return "kept";
+    return received.len == LK_UUID_LEN && memcmp(received.ptr, now.ptr, at) == 0
+               ? "kept, but for the digit that tells why the request is traced"
+               : "generated";
+}
+
 void lk_rehearsal_tell_head(struct lk_http_rehearsal *r, struct lk_note *step, bool admitted)
 {
     struct lk_explain *explain = r->explain;
@@ -258,9 +274,7 @@ void lk_rehearsal_tell_head(struct lk_http_rehearsal *r, struct lk_note *step, b
     lk_note_bool(explain, step, "internal", info->internal_request);
     if (admitted)
         lk_note_text(explain, step, "request_id",
-                     lk_str_eq(id, lk_headers_get(now, LK_HEADER_X_REQUEST_ID)) && id.len > 0
-                         ? LK_STR("kept")
-                         : LK_STR("generated, or marked with why the request is traced"));
+                     lk_str_from(fate_of_id(id, lk_headers_get(now, LK_HEADER_X_REQUEST_ID))));
     if (r->hc.config->tracing != NULL)
         lk_note_bool(explain, step, "traced", info->traced);
     lk_explain_result(explain, "path", lk_headers_get(now, LK_HEADER_PATH));

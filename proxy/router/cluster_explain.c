@@ -125,7 +125,7 @@ static void tell_host(struct lk_explain *explain, struct lk_note *list, const st
     lk_note_number(explain, note, "weight", host->weight);
     lk_note_number(explain, note, "priority", host->priority);
     tell_lane(explain, note, host);
-    if (host->locality != NULL)
+    if (host->locality != NULL && host->locality->region.len + host->locality->zone.len > 0)
         lk_note_format(explain, note, "locality", "%.*s/%.*s/%.*s", LK_STR_ARG(host->locality->region),
                        LK_STR_ARG(host->locality->zone), LK_STR_ARG(host->locality->sub_zone));
     lk_note_text_if(explain, note, "hostname", host->hostname);

@@ -126,7 +126,7 @@ static void put_inline(const struct out *out, const struct lk_note *note)
 
 static void put_detail(const struct out *out, const struct lk_note *note)
 {
-    if (!is_scalar(note) && note->first == NULL)
+    if (is_scalar(note) ? note->kind == LK_NOTE_TEXT && note->text.len == 0 : note->first == NULL)
         return;
     put(out, LK_STR("       "));
     put(out, lk_str_from(note->key));
