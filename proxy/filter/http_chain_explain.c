@@ -47,8 +47,24 @@ static void make_slots(struct lk_http_stream *stream, const struct lk_http_chain
                          LK_STR("this filter cannot be asked: what it would do is not told here"));
         if (route != NULL)
             lk_note_text(explain, note, "switch", lk_str_from(route));
-        if (on && config->route_switches && lk_http_route_config(slot) != NULL)
-            lk_note_bool(explain, note, "configured_by_route", true);
+    }
+}
+
+/* Once the filters have run: asking earlier could look the route up before one of them changes what it is matched on.
+ */
+static void tell_overrides(struct lk_http_stream *stream, struct lk_explain *explain)
+{
+    struct lk_note *list = NULL;
+
+    for (unsigned i = 0; i < stream->slot_count && stream->info.route != NULL; i++) {
+        if (lk_http_route_config(&stream->slots[i]) == NULL)
+            continue;
+        if (list == NULL)
+            list = lk_note_list(explain,
+                                lk_explain_step(explain, "filter_overrides", "in force",
+                                                "the route, its virtual host or table configures these filters"),
+                                "filters");
+        lk_note_text(explain, list, NULL, stream->slots[i].entry->name);
     }
 }
 
@@ -64,4 +80,5 @@ void lk_http_chain_explain(struct lk_http_stream *stream, const struct lk_http_c
         slot->dir[LK_HTTP_REQUEST].saw_headers = true;
         slot->entry->filter->explain(slot->self, stream->request, explain->end, explain);
     }
+    tell_overrides(stream, explain);
 }

@@ -227,6 +227,14 @@ static bool check_place(const struct lk_server *server, const struct lk_explain_
                             server->worker_count);
 }
 
+/* The body, or what the form of the start page has in its place. */
+static struct lk_str question_of(struct lk_admin_request *request)
+{
+    struct lk_str text;
+
+    return lk_admin_query(request, "body", &text) ? text : lk_admin_body(request);
+}
+
 static struct job *job_new(struct lk_admin_request *request, struct desk *desk, struct lk_errors *errors)
 {
     struct job *job = lk_calloc(1, sizeof(*job));
@@ -239,7 +247,7 @@ static struct job *job_new(struct lk_admin_request *request, struct desk *desk, 
     lk_list_init(&job->node);
     lk_timer_init(&job->timer, on_late);
     lk_explain_init(&job->explain, &job->arena);
-    if (lk_explain_request_parse(&job->asked, &job->arena, lk_admin_body(request), errors) &&
+    if (lk_explain_request_parse(&job->asked, &job->arena, question_of(request), errors) &&
         check_place(job->server, &job->asked, errors)) {
         job->worker = &job->server->workers[job->asked.worker];
         return job;

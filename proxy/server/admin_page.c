@@ -300,12 +300,22 @@ static void put_levels(struct lk_admin_request *request)
     put_text(request, "</select> ");
 }
 
+/* The answer is text, a plain thing to read in a browser. */
+static void put_question(struct lk_admin_request *request)
+{
+    put_text(request, "<input type='hidden' name='format' value='text'><textarea name='body' rows='3' cols='60'>"
+                      "{&quot;listener&quot;: &quot;&quot;, &quot;authority&quot;: &quot;&quot;, "
+                      "&quot;path&quot;: &quot;/&quot;}</textarea> ");
+}
+
 static void put_page(struct lk_admin_request *request, const struct lk_admin_page *page)
 {
     if (page->mutates) {
         lk_admin_printf(request, "<tr><td><form method='post' action='%s'>", page->path + 1);
         if (strcmp(page->path, "/logging") == 0)
             put_levels(request);
+        if (strcmp(page->path, "/explain") == 0)
+            put_question(request);
         lk_admin_printf(request, "<button>%s</button></form><td>", page->path + 1);
     } else {
         lk_admin_printf(request, "<tr><td><a href='%s'>%s</a><td>", page->path + 1, page->path);

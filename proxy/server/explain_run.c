@@ -177,12 +177,29 @@ static bool inspects_http(const struct lk_listener *listener)
     return false;
 }
 
+/* A client on this machine, as the acceptor sees it. */
+static void set_default_source(struct lk_conn_info *conn)
+{
+    switch (conn->local.family) {
+    case AF_UNIX:
+        conn->remote = (struct lk_addr){.family = AF_UNIX};
+        break;
+    case AF_INET6:
+        lk_addr_parse_ip(LK_STR("::1"), 0, &conn->remote);
+        break;
+    default:
+        lk_addr_parse_ip(LK_STR("127.0.0.1"), 0, &conn->remote);
+    }
+}
+
 /* Facts that inspectors would find are given; the protocol of plaintext is that of the request. */
 static void describe_connection(struct run *run)
 {
     const struct lk_explain_request *request = run->request;
     struct lk_conn_info *conn = &run->conn;
 
+    if (request->source.len == 0)
+        set_default_source(conn);
     conn->detected_transport = request->transport;
     conn->sni = request->sni;
     conn->alpn = request->alpn;
@@ -207,8 +224,6 @@ static void begin_connection(struct run *run)
     run->conn.local = request->destination;
     run->conn.remote = request->source;
     lk_addr_unmap(&run->conn.local);
-    if (run->conn.remote.len == 0)
-        lk_addr_parse_ip(LK_STR("127.0.0.1"), 0, &run->conn.remote);
     lk_addr_unmap(&run->conn.remote);
 }
 
@@ -307,8 +322,8 @@ static void walk(struct run *run)
         choose_by_destination(run);
     if (run->listener == NULL)
         return;
-    tell_listener(run);
     describe_connection(run);
+    tell_listener(run);
     chain = choose_chain(run);
     if (chain != NULL)
         run_chain(run, chain);

@@ -23,7 +23,7 @@ from config import (
     vhost,
 )
 from explain import counted, explain, post
-from subsets import header_to_metadata, labels, rule, selector, subsets
+from subsets import HEADER_TO_METADATA, header_to_metadata, labels, rule, selector, subsets
 
 pytestmark = pytest.mark.lanekeeper_only("/explain is our own")
 
@@ -156,6 +156,9 @@ class Shop:
                                         "response_code": "FOUND"}}, name="old"),
             route("/none", to("nobody"), name="none"),
             route("/gone", to("no_such"), name="gone"),
+            route("/own", to("a"), name="own", typed_per_filter_config={
+                "envoy.filters.http.header_to_metadata": {
+                    "@type": HEADER_TO_METADATA, "request_rules": [rule("x-own", "k")]}}),
             route("/off", to("a"), name="off", typed_per_filter_config={
                 "envoy.filters.http.header_to_metadata": {
                     "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig",
@@ -305,6 +308,9 @@ def test_filters_in_their_order_and_what_routes_switch(shop):
         "name": "envoy.filters.http.header_to_metadata", "on": False, "asked": False,
         "switch": "switched off by the route"}
     assert off.steps("dynamic_metadata") == []
+    own = shop.ask("/own")
+    assert own.step("filter_overrides")["filters"] == ["envoy.filters.http.header_to_metadata"]
+    assert shop.ask("/cart").steps("filter_overrides") == []
     on = shop.ask("/cart", headers={"x-m": "1"}, metadata={"n": {"k": [1, "two", None, True]}})
     values = {(v["namespace"], v["key"]): v["value"]
               for v in on.step("dynamic_metadata")["values"]}

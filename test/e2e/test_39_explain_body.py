@@ -1,8 +1,10 @@
 """The body of POST /explain: what it may say, and every mistake told at its path."""
 
+import http.client
 import json
 import socket
 import threading
+import urllib.parse
 
 import pytest
 from config import bootstrap, direct, hcm, listener, route
@@ -80,6 +82,37 @@ def test_only_post_and_known_formats(small):
     assert post(small, {"listener": "in"}, "?format=xml").status == 400
     assert post(small, {"listener": "in"}, "?format=json").status == 200
     assert "/explain" in small.admin("/help").text
+
+
+def test_the_form_of_the_start_page(small):
+    page = small.admin("/").text
+    assert "action='explain'" in page and "<textarea name='body'" in page
+    body = urllib.parse.urlencode(
+        {"format": "text", "body": '{"listener": "in", "authority": "a+b", "path": "/"}'})
+    connection = http.client.HTTPConnection(*small.admin_address, timeout=8)
+    connection.request("POST", "/explain", body,
+                       {"Content-Type": "application/x-www-form-urlencoded"})
+    text = connection.getresponse().read().decode()
+    connection.close()
+    assert "authority: a+b" in text
+
+
+def test_a_page_of_another_site_may_not_ask(small):
+    connection = http.client.HTTPConnection(*small.admin_address, timeout=8)
+    connection.request("POST", "/explain", "{}", {"Origin": "http://evil.example"})
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
+def test_a_unix_listener_and_an_ipv6_one(bench):
+    path = str(bench.folder / "in.sock")
+    unix = listener("unix", hcm(route("/", direct(200, "u"))))
+    unix["address"] = {"pipe": {"path": path}}
+    proxy = bench.start(bootstrap(
+        [unix, listener("six", hcm(route("/", direct(200, "6"))), at=("::1", 0))], []))
+    assert explain(proxy, "unix").step("listener")["destination"] == path
+    assert explain(proxy, "unix").result["status"] == 200
+    assert explain(proxy, "six").step("listener")["source"] == "[::1]:0"
 
 
 def test_a_listener_that_is_not_there(small):
