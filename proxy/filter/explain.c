@@ -102,9 +102,7 @@ void lk_note_addr(struct lk_explain *explain, struct lk_note *in, const char *ke
 {
     char text[LK_ADDR_TEXT_MAX];
 
-    bool known = addr->family == AF_UNIX ? addr->un != NULL : addr->len > 0;
-
-    lk_note_text(explain, in, key, known ? lk_addr_text(addr, text) : LK_STR(""));
+    lk_note_text(explain, in, key, addr->len > 0 ? lk_addr_text(addr, text) : LK_STR(""));
 }
 
 struct lk_note *lk_note_object(struct lk_explain *explain, struct lk_note *in, const char *key)

@@ -22,9 +22,10 @@ struct run {
 
 static const struct lk_addr *address_of(const struct lk_listener *listener)
 {
-    bool known = listener->bound != NULL && listener->bound[0].len > 0;
+    const struct lk_addr *configured = &listener->config->addresses[0].addr;
+    bool known = configured->family != AF_UNIX && listener->bound != NULL && listener->bound[0].len > 0;
 
-    return known ? &listener->bound[0] : &listener->config->addresses[0].addr;
+    return known ? &listener->bound[0] : configured;
 }
 
 static struct lk_str name_of(const struct lk_listener *listener, char text[LK_ADDR_TEXT_MAX])
