@@ -60,7 +60,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-struct lk_str lk_str_trim(struct lk_str s)
+struct lk_str lk_str_trim_blanks(struct lk_str s)
 {
     while (s.len > 0 && is_blank(s.ptr[0])) {
         s.ptr++;

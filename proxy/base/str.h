@@ -70,8 +70,12 @@ int lk_str_cmp(struct lk_str a, struct lk_str b);
 size_t lk_str_find_byte(struct lk_str s, char c);
 /* Index of the first occurrence of needle, or s.len + 1 when there is none. */
 size_t lk_str_find(struct lk_str s, struct lk_str needle);
+struct lk_str lk_str_trim_blanks(struct lk_str s);
 /* Without leading and trailing spaces and tabs (the OWS of RFC 9110 5.6.3). */
-struct lk_str lk_str_trim(struct lk_str s);
+static inline struct lk_str lk_str_trim(struct lk_str s)
+{
+    return s.len > 0 && s.ptr[0] > ' ' && s.ptr[s.len - 1] > ' ' ? s : lk_str_trim_blanks(s);
+}
 /* Cuts the part before the first `sep` off *rest and returns it; *rest is empty (ptr NULL) after the
  * last part. Loop while (rest.ptr != NULL). */
 struct lk_str lk_str_split(struct lk_str *rest, char sep);

@@ -92,8 +92,14 @@ struct lk_lane_resolution lk_lane_table_resolve(const struct lk_lane_table *tabl
         out.lane = table != NULL ? &table->lanes[LK_LANE_INDEX_BASE] : NULL;
         return out;
     }
-    out.lane = table != NULL ? lk_lane_table_find(table, name) : NULL;
-    out.standing = standing_of(table, out.lane, now_us);
+    return lk_lane_table_judge(table, table != NULL ? lk_lane_table_find(table, name) : NULL, name, now_us);
+}
+
+struct lk_lane_resolution lk_lane_table_judge(const struct lk_lane_table *table, const struct lk_lane *lane,
+                                              struct lk_str name, int64_t now_us)
+{
+    struct lk_lane_resolution out = {standing_of(table, lane, now_us), LK_LANE_SERVE, lane};
+
     if (out.standing == LK_LANE_IS_ACTIVE || out.standing == LK_LANE_IS_DRAINING)
         return out;
     if (lk_lane_name_is_shadow(name))

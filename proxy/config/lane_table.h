@@ -144,6 +144,9 @@ struct lk_lane_resolution {
 /* Pure; one hash. table NULL: none has come yet. A mark that begins with "shadow-" is served by its lane or refused,
  * whatever the table looks like. */
 struct lk_lane_resolution lk_lane_table_resolve(const struct lk_lane_table *table, struct lk_str name, int64_t now_us);
+/* The same where the lane was looked up already: NULL, when the table has none of that name. It is not base's. */
+struct lk_lane_resolution lk_lane_table_judge(const struct lk_lane_table *table, const struct lk_lane *lane,
+                                              struct lk_str name, int64_t now_us);
 /* "active", "unknown", ...: for logs and admin. */
 const char *lk_lane_standing_name(enum lk_lane_standing standing);
 

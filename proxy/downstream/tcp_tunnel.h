@@ -36,7 +36,6 @@ struct lk_tcp_proxy_config { /* envoy.extensions.filters.network.tcp_proxy.v3.Tc
     size_t access_log_count;
 };
 
-
 /* tcp_explain.c: struct lk_network_filter.explain */
 void lk_tcp_tunnel_explain(const void *config, void *worker, struct lk_explain *explain);
 /* struct lk_network_filter.start, on_drain, on_abort */

@@ -146,7 +146,7 @@ bool lk_baggage_says(const struct lk_headers *headers, struct lk_str key, struct
     if (line == NULL || line->value.len > LK_BAGGAGE_MAX_BYTES || !lk_str_has_prefix(line->value, key))
         return false;
     struct lk_str rest = lk_str_drop(line->value, key.len);
-    if (!lk_str_has_prefix(rest, LK_STR("=")) || !lk_str_has_prefix(lk_str_drop(rest, 1), value))
+    if (rest.len <= value.len || rest.ptr[0] != '=' || !lk_str_has_prefix(lk_str_drop(rest, 1), value))
         return false;
     return is_foreign_tail(lk_str_drop(rest, 1 + value.len), key) && lk_headers_next(headers, line) == NULL;
 }

@@ -19,6 +19,15 @@ static bool field(struct lk_str value, size_t from, size_t digits, uint64_t *out
     return lk_hex_to_u64(lk_str(value.ptr + from, digits), LK_HEX_LOWER, out);
 }
 
+/* Versions and flags are nearly always decimal digits. */
+static bool short_field(struct lk_str value, size_t from, uint64_t *out)
+{
+    unsigned high = (unsigned)(unsigned char)value.ptr[from] - '0',
+             low = (unsigned)(unsigned char)value.ptr[from + 1] - '0';
+    *out = high << 4 | low;
+    return (high < 10 && low < 10) || field(value, from, 2, out);
+}
+
 static bool dashes_fit(struct lk_str value)
 {
     return value.ptr[2] == '-' && value.ptr[35] == '-' && value.ptr[52] == '-';
@@ -33,12 +42,12 @@ static const char *parse_traceparent(struct lk_str value, struct parent *out)
 {
     if (value.len < LK_TRACEPARENT_LEN || !dashes_fit(value))
         return "traceparent is not version-trace-parent-flags";
-    if (!field(value, 0, 2, &out->version) || out->version == 0xff)
+    if (!short_field(value, 0, &out->version) || out->version == 0xff)
         return "traceparent has no valid version";
     if (value.len > LK_TRACEPARENT_LEN && (out->version == 0 || value.ptr[LK_TRACEPARENT_LEN] != '-'))
         return "traceparent is too long for its version";
     if (!field(value, 3, 16, &out->high) || !field(value, 19, 16, &out->low) || !field(value, 36, 16, &out->span) ||
-        !field(value, 53, 2, &out->flags))
+        !short_field(value, 53, &out->flags))
         return "traceparent holds something else than lower-case hexadecimal digits";
     if ((out->high | out->low) == 0 || out->span == 0)
         return "traceparent has an id of zeros";

@@ -208,8 +208,13 @@ static void stay(struct lk_lane_stream *stream, struct lk_headers *headers)
     struct lk_lane_selector *selector;
 
     /* the lane's own headers are for the application behind the next hop, which writes them anew */
-    lk_lane_stream_write(stream, NULL, headers);
-    lk_lane_ask_mark(&ask, stream->requested);
+    if (stream->requested.len > 0)
+        lk_lane_stream_write(stream, NULL, headers);
+    else if (stream->seen.stands || stream->emitted)
+        lk_lane_stream_strip(stream, headers);
+    ask.lane = stream->lane;
+    ask.unknown = stream->requested.len > 0 && stream->lane == NULL;
+    ask.shadow = lk_lane_name_is_shadow(stream->requested);
     selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
     selector->recorder = stream->recorder;
     stream->selector = selector;

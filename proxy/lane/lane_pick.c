@@ -17,8 +17,13 @@ const char *lk_lane_reason_name(enum lk_lane_reason reason)
 
 void lk_lane_ask_mark(struct lk_lane_ask *ask, struct lk_str mark)
 {
-    struct lk_lane_resolution found = lk_lane_table_resolve(ask->table, mark, ask->wall_us);
+    struct lk_lane_resolution found;
 
+    ask->lane = NULL;
+    ask->unknown = ask->rejected = ask->shadow = false;
+    if (mark.len == 0)
+        return;
+    found = lk_lane_table_resolve(ask->table, mark, ask->wall_us);
     ask->lane = found.standing != LK_LANE_IS_BASE ? found.lane : NULL;
     ask->unknown = found.standing != LK_LANE_IS_BASE && found.lane == NULL;
     ask->rejected = found.outcome == LK_LANE_REJECT;

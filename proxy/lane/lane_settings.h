@@ -44,6 +44,11 @@ struct lk_lane_worker {
     const struct lk_lane_settings *settings;
     struct lk_lane_reader reader;
     struct lk_budget_memo budgets;
+    struct {
+        uint64_t generation; /* of the reader */
+        const struct lk_lane_table *table;
+        const struct lk_lane *lane;
+    } recent; /* the lane that a request asked for last: the next one is likely to ask for it too */
 };
 struct lk_lane_worker *lk_lane_worker_new(const struct lk_lane_settings *settings);
 void lk_lane_worker_free(struct lk_lane_worker *worker);

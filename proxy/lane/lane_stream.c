@@ -107,9 +107,28 @@ bool lk_lane_stream_refuse_shadow(struct lk_lane_stream *stream, enum lk_lane_st
     return refuse(stream, LK_FLAG_LANE_SHADOW_REFUSED, LK_LANE_REASON_SHADOW_REFUSED, "lane_shadow_refused");
 }
 
+/* NULL: the table has none. */
+static const struct lk_lane *find_lane(const struct lk_lane_stream *stream, struct lk_str name)
+{
+    struct lk_lane_worker *worker = stream->worker;
+    const struct lk_lane *lane = worker->recent.lane;
+
+    if (stream->table == NULL)
+        return NULL;
+    if (lane != NULL && worker->recent.table == stream->table &&
+        worker->recent.generation == worker->reader.generation && lk_str_eq(lane->name, name))
+        return lane;
+    lane = lk_lane_table_find(stream->table, name);
+    worker->recent.generation = worker->reader.generation;
+    worker->recent.table = stream->table;
+    worker->recent.lane = lane;
+    return lane;
+}
+
 bool lk_lane_stream_request(struct lk_lane_stream *stream, struct lk_str name, enum lk_lane_origin origin)
 {
-    const struct lk_lane_resolution resolution = lk_lane_table_resolve(stream->table, name, stream->wall_us);
+    const struct lk_lane_resolution resolution =
+        lk_lane_table_judge(stream->table, find_lane(stream, name), name, stream->wall_us);
 
     stream->requested = name;
     stream->origin = origin;
@@ -251,6 +270,8 @@ static void tell_lanes(struct lk_lane_stream *stream, struct lk_headers *headers
         return;
     if (stream->details != NULL)
         lk_headers_remove_key(headers, served);
+    else if (!settings->outbound && served->id != LK_HEADER_OTHER && !lk_headers_maybe(headers, served->id))
+        lk_headers_add_key(headers, served, lk_lane_stream_served(stream));
     else if (!settings->outbound)
         lk_headers_set_key(headers, served, lk_lane_stream_served(stream));
     if (settings->role == LK_LANE_ENTRY && stream->requested.len > 0)

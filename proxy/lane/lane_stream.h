@@ -89,8 +89,8 @@ void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers)
  * judged. */
 void lk_lane_stream_end(struct lk_lane_stream *stream);
 
-/* Instead of the end, once: the stream lasts as long as its arena, and so does its table. For what is neither judged nor
- * measured: TCP connections, dry runs. */
+/* Instead of the end, once: the stream lasts as long as its arena, and so does its table. For what is neither judged
+ * nor measured: TCP connections, dry runs. */
 void lk_lane_stream_stays(struct lk_lane_stream *stream);
 
 /* For logs. served is empty when nobody did. */

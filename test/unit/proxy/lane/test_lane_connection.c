@@ -6,6 +6,7 @@ struct scene {
     struct fixture f;
     struct lk_lane_filter_config config;
     struct lk_lane_settings settings;
+    struct lk_lane_worker worker;   /* nothing recent */
     struct lk_lane_runtime runtime; /* counts, no more */
     struct lk_arena arena;
     struct lk_stream_info info;
@@ -46,8 +47,12 @@ static const char *connect_once(struct scene *s)
 
     lk_arena_reset(&s->arena);
     s->info = (struct lk_stream_info){.id = 1};
-    s->stream = (struct lk_lane_stream){
-        .settings = &s->settings, .arena = &s->arena, .info = &s->info, .table = s->f.table, .wall_us = WALL};
+    s->stream = (struct lk_lane_stream){.worker = &s->worker,
+                                        .settings = &s->settings,
+                                        .arena = &s->arena,
+                                        .info = &s->info,
+                                        .table = s->f.table,
+                                        .wall_us = WALL};
     if (!lk_lane_connection(&s->stream, s->f.up->view))
         return s->stream.details;
     if (s->info.selector == NULL)
