@@ -103,6 +103,36 @@ static void *session_new(struct lk_session *session, const void *config, void *w
     return self;
 }
 
+/* --- a rehearsed connection --------------------------------------------------------------------------------------- */
+
+struct rehearsal {
+    struct lk_tcp_steering steering;
+    struct lk_lane_worker *worker;
+    struct lk_explain *explain;
+};
+
+static const char *rehearse_steer(const struct lk_tcp_steering *steering, struct lk_stream_info *info,
+                                  struct lk_cluster_view *cluster)
+{
+    const struct rehearsal *self = LK_CONTAINER_OF(steering, const struct rehearsal, steering);
+    struct lk_explain *account = self->explain;
+    struct lk_lane_stream *stream = lk_lane_stream_new(self->worker, account->loop, account->scratch, info);
+    struct lk_lane_recorder *recorder = lk_lane_recorder_new(stream, account);
+    bool passed = lk_lane_connection(stream, cluster);
+
+    lk_lane_recorder_end(recorder, passed);
+    return passed ? NULL : stream->details;
+}
+
+static void explain(const void *config, void *worker, struct lk_explain *account)
+{
+    struct rehearsal *self = lk_arena_alloc(account->scratch, sizeof(*self));
+
+    (void)config;
+    *self = (struct rehearsal){.steering = {.steer = rehearse_steer}, .worker = worker, .explain = account};
+    account->conn->steering = &self->steering;
+}
+
 const struct lk_network_filter lk_lane_network_filter = {
     .name = "lanekeeper.filters.network.lane",
     .type = "lanekeeper.lane.v1.LaneFilter",
@@ -112,4 +142,5 @@ const struct lk_network_filter lk_lane_network_filter = {
     .worker_new = worker_new,
     .worker_free = worker_free,
     .session_new = session_new,
+    .explain = explain,
 };

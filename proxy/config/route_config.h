@@ -97,9 +97,8 @@ enum {
     LK_RETRY_GRPC_UNAVAILABLE = 1 << 15,
 };
 /* Parses "a,b,c"; unknown tokens are skipped and reported through *unknown (may be NULL), as a typo must not fail a
- * load. */
+ * load. And the word of one bit; ptr NULL: there is none. */
 uint32_t lk_retry_on_parse(struct lk_str tokens, struct lk_str *unknown);
-/* The word of one bit; ptr NULL: there is none. */
 struct lk_str lk_retry_on_name(uint32_t bit);
 
 struct lk_retry_policy {

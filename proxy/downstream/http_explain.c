@@ -184,7 +184,6 @@ static void end(struct lk_http_rehearsal *r)
     lk_timer_clear(&r->ex.idle);
     lk_timer_clear(&r->ex.request_deadline);
     lk_timer_clear(&r->ex.duration);
-    lk_http_chain_destroy(&r->ex.stream);
     lk_codec_free(r->codec);
     lk_buf_clear(&r->out);
     r->explain->head = NULL;

@@ -7,9 +7,8 @@
 #include "proxy/downstream/tcp_tunnel.h"
 #include "proxy/upstream/host_selector.h"
 
-/* By weight, at a point below total_weight. */
+/* point: a random number below total_weight; of no use with a single cluster. */
 struct lk_tcp_weighted lk_tcp_target_choose(const struct lk_tcp_proxy_config *config, uint64_t point);
-/* How its host is picked. */
 struct lk_pick lk_tcp_target_pick(const struct lk_conn_info *info, const struct lk_match_criteria *match);
 /* last: the last of several attempts. selector may be NULL. */
 struct lk_host_selection lk_tcp_target_select(struct lk_host_selector *selector, struct lk_cluster_view *view,

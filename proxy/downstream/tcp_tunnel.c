@@ -458,7 +458,8 @@ void lk_tcp_tunnel_start(struct lk_session *session, const void *config, void *w
     lk_conn_pause(t->down); /* until there is somewhere to put its bytes */
     if (t->config->max_duration_ms > 0)
         lk_timer_set(t->loop, &t->duration, t->config->max_duration_ms);
-    struct lk_tcp_weighted chosen = lk_tcp_target_choose(t->config, lk_rand_below(t->config->total_weight));
+    uint64_t point = lk_rand_below(t->config->total_weight);
+    struct lk_tcp_weighted chosen = lk_tcp_target_choose(t->config, point);
     t->match = chosen.metadata_match;
     t->view = lk_cluster_view_get(t->config->clusters, t->loop, chosen.cluster);
     if (t->view == NULL) {

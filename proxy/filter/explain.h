@@ -46,7 +46,8 @@ struct lk_explain {
     /* The request, and where it is rehearsed. */
     struct lk_loop *loop;
     uint64_t random;                 /* stands for every number that would be drawn */
-    const struct lk_conn_info *conn; /* the connection as it would be */
+    struct lk_arena *scratch;        /* of the rehearsal, gone with it */
+    struct lk_conn_info *conn;       /* the connection as it would be */
     struct lk_str wire;              /* the head of the request as a client would send it */
     const struct lk_headers *head;   /* as the codec decoded it; set by the connection manager */
     bool end;                        /* it has no body; the same */

@@ -18,10 +18,12 @@ static const char *by_route(struct lk_http_stream *stream, const struct lk_http_
     return "switched off by the route";
 }
 
-/* Instances first, then heads: as in forwarding, what the route says of filters is settled before any of them runs. */
-static void make_slots(struct lk_http_stream *stream, const struct lk_http_chain_config *config, void *const *workers,
-                       struct lk_explain *explain)
+/* As in forwarding, what the route says of filters is settled before any of them runs. Returns which of them are asked.
+ */
+static bool *make_slots(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
+                        struct lk_explain *explain)
 {
+    bool *asked = lk_arena_array(&stream->arena, config->count + 1, sizeof(*asked));
     struct lk_note *step = lk_explain_step(explain, "http_filters", config->count > 0 ? "in this order" : "none",
                                            "the filters of the connection manager");
     struct lk_note *list = lk_note_list(explain, step, "filters");
@@ -37,17 +39,17 @@ static void make_slots(struct lk_http_stream *stream, const struct lk_http_chain
 
         slot->stream = stream;
         slot->entry = entry;
-        if (on && entry->filter->explain != NULL)
-            slot->self = entry->filter->stream_new(slot, entry->config, workers[i]);
+        asked[i] = on && entry->filter->explain != NULL;
         lk_note_text(explain, note, "name", entry->name);
         lk_note_bool(explain, note, "on", on);
-        lk_note_bool(explain, note, "asked", slot->self != NULL);
-        if (on && slot->self == NULL)
+        lk_note_bool(explain, note, "asked", asked[i]);
+        if (on && !asked[i])
             lk_note_text(explain, note, "why",
                          LK_STR("this filter cannot be asked: what it would do is not told here"));
         if (route != NULL)
             lk_note_text(explain, note, "switch", lk_str_from(route));
     }
+    return asked;
 }
 
 /* Once the filters have run: asking earlier could look the route up before one of them changes what it is matched on.
@@ -71,14 +73,18 @@ static void tell_overrides(struct lk_http_stream *stream, struct lk_explain *exp
 void lk_http_chain_explain(struct lk_http_stream *stream, const struct lk_http_chain_config *config,
                            void *const *workers, struct lk_explain *explain)
 {
-    make_slots(stream, config, workers, explain);
+    const bool *asked = make_slots(stream, config, explain);
+
     for (unsigned i = 0; i < stream->slot_count && !stream->request_stopped; i++) {
         struct lk_http_slot *slot = &stream->slots[i];
+        const struct lk_http_filter_entry *entry = slot->entry;
 
+        if (asked[i])
+            slot->self = entry->filter->stream_new(slot, entry->config, workers[i]);
         if (slot->self == NULL)
             continue;
         slot->dir[LK_HTTP_REQUEST].saw_headers = true;
-        slot->entry->filter->explain(slot->self, stream->request, explain->end, explain);
+        entry->filter->explain(slot->self, stream->request, explain->end, explain);
     }
     tell_overrides(stream, explain);
 }

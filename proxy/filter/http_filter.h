@@ -79,7 +79,7 @@ struct lk_http_filter {
     void (*on_destroy)(void *self);
 
     /* POST /explain: does to the head of a rehearsed request what on_request_headers would, by the same code, and notes
-     * why. Changes nothing that outlives the stream, nor does its on_destroy. NULL: the filter is not asked. */
+     * why. Changes nothing that outlives the stream, whose on_destroy is not called. NULL: the filter is not asked. */
     void (*explain)(void *self, struct lk_headers *headers, bool end, struct lk_explain *explain);
 };
 

@@ -51,8 +51,8 @@ struct lk_network_filter {
     void (*on_drain)(void *terminal);
     /* The process gives up waiting: close now. */
     void (*on_abort)(void *terminal);
-    /* Terminal filters, POST /explain: what would become of the rehearsed connection and its request. NULL: the filter
-     * is not asked. */
+    /* POST /explain. Gate filters: what they would leave in explain->conn for those behind. Terminal filters: what
+     * would become of the rehearsed connection and its request. NULL: the filter is not asked. */
     void (*explain)(const void *config, void *worker, struct lk_explain *explain);
 };
 

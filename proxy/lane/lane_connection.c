@@ -25,10 +25,14 @@ static void stay(struct lk_lane_stream *stream)
         .table = stream->table,
         .wall_us = stream->wall_us,
         .connection = true,
+        .dry = stream->recorder != NULL,
     };
+    struct lk_lane_selector *selector;
 
     lk_lane_ask_mark(&ask, stream->requested);
-    stream->selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
+    selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
+    selector->recorder = stream->recorder;
+    stream->selector = selector;
 }
 
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster)
@@ -36,6 +40,8 @@ bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *c
     const struct lk_lane_settings *settings = stream->settings;
     struct lk_lane_boundary boundary = lk_lane_boundary(&settings->config->egress, cluster->config);
 
+    if (LK_UNLIKELY(stream->recorder != NULL))
+        lk_lane_recorder_boundary(stream->recorder, cluster->config->name, &boundary);
     if (settings->pod_lane.len > 0 && (boundary.mesh || settings->pod_is_shadow) &&
         !lk_lane_stream_request(stream, settings->pod_lane, LK_LANE_ORIGIN_POD))
         return false;

@@ -177,7 +177,7 @@ static void tell_budget(struct lk_explain *explain, struct lk_note *step, const 
     struct lk_fallback_cap cap;
     struct lk_note *note;
 
-    if (lane == NULL || lane->kind != LK_LANE_GRAY || selector->info->route_cluster.len == 0)
+    if (lane == NULL || lane->kind != LK_LANE_GRAY || ask->budgets == NULL)
         return;
     cap = (struct lk_fallback_cap){lane->cap_percent, lane->cap_min_rps, lane->cap_window_ms};
     outlook = lk_budgets_outlook(ask->budgets->budgets, selector->info->route_cluster, lane->name, &cap,
@@ -240,6 +240,7 @@ struct lk_lane_recorder *lk_lane_recorder_new(struct lk_lane_stream *stream, str
     recorder->entry.on_rule = on_rule;
     recorder->pick.on_lane = on_lane;
     stream->recorder = recorder;
+    lk_lane_stream_stays(stream); /* its end, which judges and measures, never comes */
     explain->lane_of = lane_of;
     explain->lane_arg = &stream->settings->membership;
     step = lk_explain_step(explain, "lane_table",

@@ -38,18 +38,18 @@ static void look_up(struct lk_lane_stream *stream, const struct lk_headers *head
     char buf[LK_LANE_ID_BYTES];
     uint32_t value = 0;
     enum lk_trace_glance glance = lk_trace_key_glance(headers, (enum lk_trace_key_kind)kind, &value);
-    uint64_t now_ms = lk_loop_now_ms(stream->loop);
-    bool rehearsed = stream->recorder != NULL;
+    uint64_t now_ms;
     struct lk_str id;
 
     if (glance == LK_TRACE_GLANCE_ABSENT ||
-        (glance == LK_TRACE_GLANCE_LOW && !rehearsed && !lk_association_may_hold(association, value)))
+        (glance == LK_TRACE_GLANCE_LOW && stream->recorder == NULL && !lk_association_may_hold(association, value)))
         return;
     id = lk_lane_stream_id(stream, headers, kind, buf);
     if (id.len == 0)
         return;
-    switch (LK_UNLIKELY(rehearsed) ? lk_association_peek(association, kind, id, now_ms, &value)
-                                   : lk_association_lookup(association, kind, id, now_ms, &value)) {
+    now_ms = lk_loop_now_ms(stream->loop);
+    switch (LK_UNLIKELY(stream->recorder != NULL) ? lk_association_peek(association, kind, id, now_ms, &value)
+                                                  : lk_association_lookup(association, kind, id, now_ms, &value)) {
     case LK_ASSOCIATION_MISS:
         break;
     case LK_ASSOCIATION_HIT:

@@ -156,7 +156,7 @@ static struct lk_host_selection select_host(struct lk_host_selector *base, struc
         chosen.host = lk_cluster_pick(choice.cluster, pick);
     else if (choice.hosts != NULL)
         chosen.host = lk_cluster_pick_from(choice.cluster, choice.hosts, pick);
-    if (chosen.host != NULL && lk_lane_asks_shadow(&selector->ask))
+    if (chosen.host != NULL && lk_lane_asks_shadow(&selector->ask) && pick->recorder == NULL)
         chosen.host = lk_worker_host_shadow(chosen.host);
     return chosen;
 }
@@ -180,7 +180,7 @@ static struct lk_host_selection select_outside(struct lk_host_selector *base, st
 
     (void)base;
     (void)last;
-    return (struct lk_host_selection){.host = wh != NULL ? lk_worker_host_shadow(wh) : NULL};
+    return (struct lk_host_selection){.host = wh != NULL && pick->recorder == NULL ? lk_worker_host_shadow(wh) : wh};
 }
 
 void lk_lane_select_outside(struct lk_arena *arena, struct lk_stream_info *info)

@@ -148,8 +148,6 @@ static void note_mark(const struct lk_lane_stream *stream, const struct lk_mark 
 {
     struct lk_lane_runtime *runtime = stream->settings->runtime;
 
-    if (LK_UNLIKELY(stream->recorder != NULL))
-        lk_lane_recorder_mark(stream->recorder, mark);
     if (mark->conflict)
         lk_lane_process_count(runtime, LK_LANE_PROCESS_CONFLICT);
     if (mark->invalid > 0)
@@ -165,6 +163,8 @@ void lk_lane_stream_read(struct lk_lane_stream *stream, const struct lk_headers 
         return;
     stream->seen = lk_carriers_read(stream->settings->carriers, headers);
     note_mark(stream, &stream->seen);
+    if (LK_UNLIKELY(stream->recorder != NULL))
+        lk_lane_recorder_mark(stream->recorder, &stream->seen);
 }
 
 static const struct lk_header_set *emit_names(const struct lk_lane_stream *stream)
@@ -363,7 +363,7 @@ void lk_lane_stream_end(struct lk_lane_stream *stream)
     const struct lk_stream_info *info = stream->info;
 
     forget(stream);
-    if ((stream->entered || stream->requested.len > 0) && LK_LIKELY(stream->recorder == NULL)) {
+    if (stream->entered || stream->requested.len > 0) {
         uint64_t end_us = info->end_us != 0 ? info->end_us : lk_loop_now_us(stream->loop);
         uint64_t latency_us = end_us > info->start_us ? end_us - info->start_us : 0;
         bool is_5xx = failed(info);

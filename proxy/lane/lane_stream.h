@@ -58,13 +58,12 @@ struct lk_lane_stream {
     enum lk_response_flag flag;
     const char *details; /* NULL: it is not refused */
 
-    struct lk_lane_recorder *recorder; /* lane_explain.h; NULL when forwarding */
-
     struct lk_mark seen; /* in the request's block, as it is now */
     bool emitted;        /* some lane's header may be in it; false is certain */
     bool classified, trusted;
     bool is_probe;
-    bool entered; /* entry holds a result */
+    bool entered;                      /* entry holds a result */
+    struct lk_lane_recorder *recorder; /* lane_explain.h; NULL when forwarding */
     enum lk_lane_flight flight;
     unsigned handle_count;
     /* From here on nothing is set before it is used. */
@@ -85,8 +84,7 @@ void lk_lane_mirrors(struct lk_lane_stream *stream);
 /* The same for a TCP connection of the pod, which belongs to the pod's own lane. */
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster);
 void lk_lane_response(struct lk_lane_stream *stream, struct lk_headers *headers);
-/* Once; the stream's info is final, and everything was logged: it knows of no lane from now on. A rehearsed one is not
- * judged. */
+/* Once; the stream's info is final, and everything was logged: it knows of no lane from now on. */
 void lk_lane_stream_end(struct lk_lane_stream *stream);
 
 /* Instead of the end, once: the stream lasts as long as its arena, and so does its table. For what is neither judged

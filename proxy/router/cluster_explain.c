@@ -2,6 +2,7 @@
 #include "proxy/router/cluster_explain.h"
 
 #include "proxy/base/mem.h"
+#include "proxy/upstream/shadow_budget.h"
 
 #include <inttypes.h>
 
@@ -11,7 +12,7 @@
 /* --- the cluster -------------------------------------------------------------------------------------------------- */
 
 static void tell_breaker(struct lk_explain *explain, struct lk_note *step, const struct lk_breaker *breaker,
-                         uint8_t priority)
+                         const char *key, uint8_t priority)
 {
     static const char *const names[LK_RESOURCE_COUNT] = {
         [LK_RESOURCE_CONNECTIONS] = "connections",
@@ -19,7 +20,7 @@ static void tell_breaker(struct lk_explain *explain, struct lk_note *step, const
         [LK_RESOURCE_REQUESTS] = "requests",
         [LK_RESOURCE_RETRIES] = "retries",
     };
-    struct lk_note *note = lk_note_object(explain, step, "circuit_breaker");
+    struct lk_note *note = lk_note_object(explain, step, key);
 
     lk_note_text(explain, note, "priority", priority > 0 ? LK_STR("HIGH") : LK_STR("DEFAULT"));
     for (unsigned i = 0; i < LK_RESOURCE_COUNT; i++) {
@@ -70,6 +71,7 @@ static const char *protocol_name(enum lk_upstream_protocol protocol)
 void lk_explain_cluster(struct lk_explain *explain, const struct lk_cluster_view *view, uint8_t priority)
 {
     const struct lk_cluster_config *config = view->config;
+    const struct lk_shadow_budget *shadow = lk_shadow_budget_peek(view->cluster);
     struct lk_note *step = lk_explain_step(explain, "cluster", "found", "\"%.*s\" with %zu hosts",
                                            LK_STR_ARG(config->name), view->set != NULL ? view->set->count : 0);
 
@@ -84,7 +86,9 @@ void lk_explain_cluster(struct lk_explain *explain, const struct lk_cluster_view
     lk_note_bool(explain, step, "outlier_detection", config->outlier != NULL);
     lk_note_format(explain, step, "config_hash", "%016" PRIx64, config->hash);
     lk_note_number(explain, step, "endpoints_version", view->version);
-    tell_breaker(explain, step, &view->cluster->breakers[priority], priority);
+    tell_breaker(explain, step, &view->cluster->breakers[priority], "circuit_breaker", priority);
+    if (shadow != NULL)
+        tell_breaker(explain, step, &shadow->breakers[priority], "circuit_breaker_of_pressure_tests", priority);
     lk_explain_result(explain, "cluster", config->name);
 }
 
@@ -168,7 +172,7 @@ static void tell_hosts(struct lk_explain *explain, struct lk_note *step, const s
     for (uint32_t i = 0; group != NULL && i < group->count && told < HOSTS_TOLD; i++, told++)
         tell_host(explain, list, group->slots[i]->host, true, NULL);
     /* each of the others is looked for among the hosts taken: quadratic, so only where it is soon over */
-    if (view->set->count > 10u * HOSTS_TOLD) {
+    if (view->set->count > (size_t)10 * HOSTS_TOLD) {
         lk_note_number(explain, step, "hosts_not_told", view->set->count - told);
         return;
     }

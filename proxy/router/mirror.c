@@ -244,6 +244,12 @@ static struct lk_cluster_view *cluster_of(const struct lk_router *router, const 
     return name.len > 0 ? lk_cluster_view_get(router->config->clusters, router->loop, name) : NULL;
 }
 
+struct lk_cluster_view *lk_mirror_cluster(const struct lk_router *router, const struct lk_mirror_policy *policy,
+                                          uint64_t random)
+{
+    return lk_fraction_hit(&policy->fraction, random) ? cluster_of(router, policy) : NULL;
+}
+
 static struct lk_mirror *mirror_new(const struct lk_router *router, const struct lk_mirror_policy *policy,
                                     struct lk_cluster_view *view)
 {
@@ -274,8 +280,7 @@ struct lk_list *lk_mirrors_new(struct lk_router *router)
     lk_list_init(list);
     for (size_t i = 0; i < action->mirrors.count; i++) {
         const struct lk_mirror_policy *policy = &action->mirrors.items[i];
-        struct lk_cluster_view *view =
-            lk_fraction_hit(&policy->fraction, lk_rand_u64()) ? cluster_of(router, policy) : NULL;
+        struct lk_cluster_view *view = lk_mirror_cluster(router, policy, lk_rand_u64());
         if (view != NULL)
             lk_list_push_back(list, &mirror_new(router, policy, view)->node);
     }

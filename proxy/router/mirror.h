@@ -11,6 +11,9 @@
 /* The copies that the route's policies want of this request, not sent yet; NULL: none is wanted. Called when the
  * request is as its cluster gets it, but for what depends on a host. */
 struct lk_list *lk_mirrors_new(struct lk_router *router);
+/* The cluster that one policy sends a copy to; NULL: none, by the draw or for want of such a cluster. */
+struct lk_cluster_view *lk_mirror_cluster(const struct lk_router *router, const struct lk_mirror_policy *policy,
+                                          uint64_t random);
 /* Sends them, or drops them all where the request itself found no host. end: the request has no body. */
 void lk_mirrors_start(struct lk_router *router, struct lk_list *mirrors, bool end);
 

@@ -7,6 +7,7 @@
 #include "proxy/filter/http_stream.h"
 #include "proxy/http/path.h"
 #include "proxy/router/cluster_explain.h"
+#include "proxy/router/mirror.h"
 #include "proxy/router/router_internal.h"
 #include "proxy/router/router_request.h"
 
@@ -158,6 +159,27 @@ static void tell_retries(struct lk_explain *explain, const struct lk_router *rou
     lk_note_bool(explain, step, "other_hosts", policy->previous_hosts);
 }
 
+static void tell_mirrors(struct lk_explain *explain, const struct lk_router *router)
+{
+    const struct lk_mirror_policies *policies = &router->route->action.mirrors;
+    struct lk_note *list;
+
+    if (policies->count == 0)
+        return;
+    list = lk_note_list(explain,
+                        lk_explain_step(explain, "mirrors", "in force",
+                                        "copies that go beside the request; their hosts are not asked for"),
+                        "copies");
+    for (size_t i = 0; i < policies->count; i++) {
+        const struct lk_cluster_view *view = lk_mirror_cluster(router, &policies->items[i], explain->random);
+        struct lk_note *note = lk_note_object(explain, list, NULL);
+
+        lk_note_text(explain, note, "cluster", view != NULL ? view->config->name : policies->items[i].cluster);
+        lk_note_bool(explain, note, "sent", view != NULL);
+        lk_note_number(explain, note, "draw", explain->random);
+    }
+}
+
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
 
 static void tell_choice(struct lk_explain *explain, struct lk_router *router)
@@ -191,6 +213,7 @@ void lk_router_explain(void *self, struct lk_headers *headers, bool end, struct 
     lk_explain_cluster(explain, router->view, router->priority);
     tell_timeouts(explain, router);
     tell_retries(explain, router);
+    tell_mirrors(explain, router);
     tell_choice(explain, router);
     tell_request(explain, router);
 }

@@ -49,6 +49,7 @@ bool lk_explain_has_control(struct lk_str text)
 bool lk_explain_want_line(struct lk_explain_reading *reading, const json_t *value, const char *expected,
                           struct lk_str *out)
 {
+    *out = lk_str(NULL, 0);
     if (!lk_explain_want_string(reading, value, expected, out))
         return false;
     for (size_t i = 0; i < out->len; i++)

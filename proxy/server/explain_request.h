@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LK_EXPLAIN_BODY_MAX (256u * 1024)
+#define LK_EXPLAIN_BODY_MAX 262144u
 #define LK_EXPLAIN_HEADERS_MAX 1000u
 #define LK_EXPLAIN_ALPN_MAX 16u
 #define LK_EXPLAIN_METADATA_DEPTH 16u

@@ -299,15 +299,17 @@ static void run_chain(struct run *run, const struct lk_filter_chain *chain)
     list = lk_note_list(explain, step, "filters");
     for (unsigned i = 0; i < chain->filter_count; i++) {
         const struct lk_network_filter_entry *entry = &chain->filters[i];
-        bool last = i + 1 == chain->filter_count;
         struct lk_note *note = lk_note_object(explain, list, NULL);
 
         lk_note_text(explain, note, "name", lk_str_from(entry->filter->name));
-        lk_note_bool(explain, note, "asked", last && entry->filter->explain != NULL);
+        lk_note_bool(explain, note, "asked", entry->filter->explain != NULL);
     }
-    const struct lk_network_filter_entry *last = &chain->filters[chain->filter_count - 1];
-    if (last->filter->explain != NULL)
-        last->filter->explain(last->config, lk_listener_worker_state(lw, last), explain);
+    for (unsigned i = 0; i < chain->filter_count; i++) {
+        const struct lk_network_filter_entry *entry = &chain->filters[i];
+
+        if (entry->filter->explain != NULL)
+            entry->filter->explain(entry->config, lk_listener_worker_state(lw, entry), explain);
+    }
 }
 
 /* --- all of it ---------------------------------------------------------------------------------------------------- */
@@ -334,7 +336,10 @@ void lk_explain_run(struct lk_worker *worker, const struct lk_explain_request *r
 {
     struct run run = {.worker = worker, .request = request, .explain = explain};
     unsigned thread = lk_stats_mute(worker->server->stats);
+    struct lk_arena scratch;
 
+    lk_arena_init(&scratch);
+    explain->scratch = &scratch;
     explain->loop = worker->loop;
     explain->random = request->random;
     explain->conn = &run.conn;
@@ -344,5 +349,7 @@ void lk_explain_run(struct lk_worker *worker, const struct lk_explain_request *r
     walk(&run);
     lk_loop_set_activity(worker->loop, NULL);
     explain->conn = NULL;
+    explain->scratch = NULL;
+    lk_arena_reset(&scratch);
     lk_stats_thread = thread;
 }

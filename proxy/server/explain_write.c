@@ -14,6 +14,7 @@ static json_t *text_json(struct lk_str text)
     size_t len = 0;
     char *wide;
 
+    LK_ASSERT(text.ptr != NULL || text.len == 0);
     if (json != NULL)
         return json;
     wide = lk_malloc(text.len * 2 + 1);

@@ -213,15 +213,12 @@ static void cleanup_original_dst(struct lk_timer *timer)
 /* For a rehearsal: of no map, gone with its last reference. */
 static struct lk_worker_host *passing_host(struct lk_cluster_view *view, const struct lk_addr *addr)
 {
-    struct lk_worker_host *wh = lk_calloc(1, sizeof(*wh));
-    wh->view = view;
-    wh->state = lk_host_state_new(addr);
-    wh->host = lk_host_new(wh->state, NULL);
-    lk_list_init(&wh->idle);
-    lk_list_init(&wh->busy);
-    lk_list_init(&wh->connecting);
-    lk_list_init(&wh->waiters);
+    struct lk_host_state *state = lk_host_state_new(addr);
+    struct lk_host *host = lk_host_new(state, NULL);
+    struct lk_worker_host *wh = worker_host_new(view, host);
     wh->retired = true;
+    lk_host_unref(host);
+    lk_host_state_unref(state);
     return wh;
 }
 

@@ -22,7 +22,7 @@ from config import (
     to,
     vhost,
 )
-from explain import counted, explain, post
+from explain import counted, explain, post, quiet
 from subsets import HEADER_TO_METADATA, header_to_metadata, labels, rule, selector, subsets
 
 pytestmark = pytest.mark.lanekeeper_only("/explain is our own")
@@ -154,6 +154,10 @@ class Shop:
             route("/split", {"route": weighted}, name="split"),
             route("/old", {"redirect": {"host_redirect": "new.example", "path_redirect": "/n",
                                         "response_code": "FOUND"}}, name="old"),
+            route("/copied", to("a", request_mirror_policies=[
+                {"cluster": "b"}, {"cluster": "a", "runtime_fraction": {
+                    "default_value": {"numerator": 10, "denominator": "HUNDRED"}}}]),
+                  name="copied"),
             route("/none", to("nobody"), name="none"),
             route("/gone", to("no_such"), name="gone"),
             route("/own", to("a"), name="own", typed_per_filter_config={
@@ -276,6 +280,14 @@ def test_what_is_sent_and_what_holds_for_it(shop):
     inside = shop.ask("/cart", headers={**asks, "x-forwarded-for": "10.0.0.1"})
     assert inside.step("request_head")["internal"] is True
     assert inside.step("timeouts")["request_ms"] == 77
+
+
+def test_mirrored_copies(shop):
+    for random, second in ((9, True), (10, False)):
+        assert shop.ask("/copied", random=random).step("mirrors")["copies"] == [
+            {"cluster": "b", "sent": True, "draw": random},
+            {"cluster": "a", "sent": second, "draw": random}]
+    assert shop.ask("/cart").steps("mirrors") == []
 
 
 def test_redirects_and_clusters_that_are_not_there(shop):
@@ -430,10 +442,13 @@ def test_a_tcp_proxy_without_its_cluster(shop):
 
 def test_nothing_is_sent_and_nothing_counted(shop):
     shop.a.take(), shop.b.take()
+    shop.a.close_connections(), shop.b.close_connections()
+    quiet(shop.proxy)
     before = counted(shop.proxy)
     clusters = shop.proxy.admin("/clusters").text
     for worker in (0, 1):
-        for path in ("/cart", "/old", "/none", "/gone", "/nowhere", "/split", "/half", "nopath"):
+        for path in ("/cart", "/old", "/none", "/gone", "/nowhere", "/split", "/copied", "/half",
+                     "nopath"):
             shop.ask(path, worker=worker, headers={"x-m": "1"})
         for name in ("sick", "some", "heavy", "least", "chance", "sub", "tight"):
             shop.pick(name, worker=worker, headers={"x-v": "9"})

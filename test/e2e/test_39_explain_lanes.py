@@ -4,7 +4,7 @@ import pytest
 from backend import answer
 from client import wait_for
 from config import parse_log
-from explain import counted, explain
+from explain import counted, explain, quiet
 from mesh import LOG, TRACE, Mesh
 
 pytestmark = pytest.mark.lanekeeper_only("/explain is our own")
@@ -154,6 +154,9 @@ def test_asking_of_lanes_changes_nothing(bench):
     assert mesh.get(trace, lane="g").status == 200
     pod = mesh.pod("a-g").proxy
     base = mesh.pod("b-base").proxy
+    for each in mesh.pods:
+        each.app.close_connections()
+    quiet(mesh.gateway, pod, base)
     before = {p: counted(p) for p in (mesh.gateway, pod, base)}
     asked = 0
     for proxy in before:

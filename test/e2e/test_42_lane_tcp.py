@@ -9,6 +9,7 @@ from backend import closed_port
 from bench import binary_of
 from client import Client, wait_for
 from config import bootstrap, cluster, endpoint, file_log, hcm, listener, route, tcp_proxy
+from explain import counted, explain
 from mesh import LANE_FILTER
 from wire import Closed
 
@@ -98,9 +99,14 @@ LANES = {"gray": {"lane": "g"}, "base": None}
 def test_a_connection_goes_where_the_pods_lane_says(bench, labels, pod, reached, logged):
     hosts = Hosts(bench, **labels)
     proxy = start(bench, hosts.members, [lane_filter(**({"pod_lane": {"lane": pod}} if pod else {}))])
+    before, said = counted(proxy), explain(proxy, "out").result
+    assert counted(proxy) == before
     for _ in range(4):
         assert greeting(proxy) == reached
     got = last(proxy)
+    assert [said[f"lane_{key}"] or "-" for key in ("requested", "served", "source", "reason")] \
+        == got[1:]
+    assert said.get("host") == (reached and "%s:%s" % hosts.backends[reached].address)
     assert [",".join(sorted(got[0].split(",")))] + got[1:] == logged
     unreached = [b for name, b in hosts.backends.items() if name != reached]
     assert all(b.accepted == 0 for b in unreached)

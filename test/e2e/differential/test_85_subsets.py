@@ -83,11 +83,11 @@ def both(proxy_kind, tmp_path_factory):
         addresses = {name: shared.keep(HttpBackend(name)).address for name in ENDPOINTS}
         players = {kind: Player(bench, members(addresses)) for kind, bench in benches.items()}
         ours, theirs = players[proxy_kind], players["envoy"]
+        ours.names = {f"{host}:{port}": name for name, (host, port) in addresses.items()}
         play(players.values(), ROWS, TURNS)
         # Where chance has its part (priorities, degraded endpoints), more turns on both.
         differing = [row for row in ROWS if ours.seen[row] != theirs.seen[row]]
         play(players.values(), differing, 5 * TURNS)
-        ours.names = {f"{host}:{port}": name for name, (host, port) in addresses.items()}
         for player in players.values():
             player.totals = player.proxy.stats()
         yield ours, theirs
