@@ -194,11 +194,11 @@ static size_t width_of(const struct lk_sheet *sheet, size_t column)
 static void put_text_table(struct lk_sheet *sheet)
 {
     size_t *widths = lk_arena_array(&sheet->arena, sheet->columns, sizeof(*widths));
+    size_t column = 0;
 
-    for (size_t column = 0; column < sheet->columns; column++)
-        widths[column] = width_of(sheet, column);
+    for (size_t i = 0; i < sheet->columns; i++)
+        widths[i] = width_of(sheet, i);
     for (size_t i = 0; i < sheet->count; i++) {
-        size_t column = i % sheet->columns;
         struct lk_str text = sheet->cells[i].text;
         int pad = (int)(widths[column] > text.len ? widths[column] - text.len : 0);
 
@@ -210,6 +210,7 @@ static void put_text_table(struct lk_sheet *sheet)
             put(sheet, "\n");
         else if (!is_right(sheet, column))
             lk_admin_call_printf(sheet->call, "%*s", pad, "");
+        column = column + 1 == sheet->columns ? 0 : column + 1;
     }
 }
 

@@ -218,7 +218,7 @@ static void note_lane(struct lk_lane_pick_recorder *recorder, struct lk_str lane
 static void explain_choice(struct world *world)
 {
     struct lk_lane_dry_run *run = world->run;
-    struct pick_notes notes = {{note_lane}, run, 2 * LK_LANE_CHAIN_MAX};
+    struct pick_notes notes = {{note_lane}, run, (size_t)2 * LK_LANE_CHAIN_MAX};
     struct lk_lane_ask ask;
 
     if (world->stream->selector == NULL || run->details != NULL)

@@ -113,7 +113,7 @@ struct lk_str lk_lane_age_text(struct lk_arena *arena, int64_t since_us)
         return lk_arena_printf(arena, "%" PRIu64 " s", seconds);
     if (seconds < 7200)
         return lk_arena_printf(arena, "%" PRIu64 " min", seconds / 60);
-    if (seconds < 2 * 86400)
+    if (seconds < UINT64_C(172800))
         return lk_arena_printf(arena, "%" PRIu64 " h", seconds / 3600);
     return lk_arena_printf(arena, "%" PRIu64 " d", seconds / 86400);
 }

@@ -79,9 +79,9 @@ static void attach(struct lk_lane_runtime *runtime, struct lk_lane_table *table)
 /* A gauge is a signed number, and exact as a number of Prometheus up to 2^53 only. */
 #define SHOWN_HASH_BITS UINT64_C(0xffffffffffff)
 
-/* Several sources may be at different revisions: the gauges show the highest. coming: of `tables`, about to be in
- * force; NULL: none is. */
-static void show_highest(struct lk_lane_runtime *runtime, const struct lk_lane_tables *tables,
+/* Several sources may be at different revisions: the gauges show the highest. coming: about to be in force in `source`;
+ * both NULL: none is. */
+static void show_highest(struct lk_lane_runtime *runtime, const struct lk_lane_source *source,
                          const struct lk_lane_table *coming)
 {
     const struct lk_lane_table *highest = coming;
@@ -91,7 +91,7 @@ static void show_highest(struct lk_lane_runtime *runtime, const struct lk_lane_t
         const struct lk_lane_tables *other = LK_LIST_ENTRY(node, struct lk_lane_tables, node);
         struct lk_lane_source_info info;
 
-        if (other == tables)
+        if (other->source == source)
             continue;
         lk_lane_source_info(other->source, &info);
         if (info.table != NULL && (highest == NULL || info.table->revision > highest->revision))
@@ -109,7 +109,7 @@ static void on_table(void *arg, struct lk_lane_table *table)
     if (table->attachment == NULL)
         attach(tables->runtime, table);
     lk_lane_process_count(tables->runtime, LK_LANE_PROCESS_TABLE_ACCEPTED);
-    show_highest(tables->runtime, tables, table);
+    show_highest(tables->runtime, tables->source, table);
     lk_lane_runtime_changed(tables->runtime);
 }
 
