@@ -198,6 +198,7 @@ class PodProxy(Proxy):
             f"--regid={self.user}",
             "--clear-groups",
             "--no-new-privs",
+            "--pdeathsig=KILL",  # what Popen has set is lost with the change of user
             f"--inh-caps={kept}",
             f"--ambient-caps={kept}",
             f"--bounding-set={kept}",

@@ -103,7 +103,7 @@ def test_a_hundred_tables_a_second_disturb_nothing(build, capsys):
     with capsys.disabled():
         print(f"\n{rate:.0f} tables/s of {len(mesh.tables)} pods, {total:.0f} requests/s: ", end="")
     assert rate >= 20  # whatever else the machine has to do
-    changed = {n: (was[n], now[n]) for was, now in zip(before, after) for n in now if now[n] != was.get(n)}
+    changed = {n: (was.get(n), now[n]) for was, now in zip(before, after) for n in now if now[n] != was.get(n)}
     assert changed == {}
     until = [[r for r in load.replies if r.done < later_on] for load in loads]
     assert [results(part) for part in until] == [{(200, *GRAY_PATH)}, {(200, *BASE)}, {(200, *BASE)}]
