@@ -65,7 +65,7 @@ need_root() {
 }
 
 stage_netns() { need_root; run_pytest test/netns; }
-stage_demo() { need_root; docker/demo.sh; docker/demo.sh lanes; }
+stage_demo() { need_root; docker/demo.sh; } # that of lanes is run by test/netns/test_demo_lanes.py
 
 stage_fuzz() {
     local source name names=()
