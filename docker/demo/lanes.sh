@@ -222,20 +222,23 @@ show_all() { # BINARY
 show_load_test() {
     heading "A pressure test beside it: shop and stock have shadow pods, orders has none"
     add_pods shop-shadow stock-shadow
+    wait_for 10 shadow_is_known gateway shop ||
+        fail "the gateway does not find shop-shadow"
     load_test=yes
     push
     lanes load --expect refused
 
     heading "Orders opts in: a shadow pod of it starts"
     add_pods orders-shadow
-    wait_for 10 orders_shadow_is_known ||
+    wait_for 10 shadow_is_known shop-shadow orders ||
         fail "the sidecar of shop-shadow does not find orders-shadow"
     lanes load --expect flows
 }
 
-orders_shadow_is_known() {
-    in_pod shop-shadow curl -sf --max-time 2 127.0.0.1:15000/clusters |
-        grep -q "^orders::$(address4 orders-shadow):8080::"
+# The sidecar of pod $1 has found the shadow pod of service $2.
+shadow_is_known() {
+    in_pod "$1" curl -sf --max-time 2 127.0.0.1:15000/clusters |
+        grep -q "^$2::$(address4 "$2-shadow"):8080::"
 }
 
 show_kill_switch() {
