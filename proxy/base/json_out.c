@@ -15,15 +15,6 @@ static void put(struct lk_json_out *out, struct lk_str text)
 
 /* --- texts -------------------------------------------------------------------------------------------------------- */
 
-/* Length of the well-formed character at the start; 0: there is none. */
-static size_t utf8_length(struct lk_str text)
-{
-    for (size_t len = 1; len <= 4 && len <= text.len; len++)
-        if (lk_str_is_utf8(lk_str(text.ptr, len)))
-            return len;
-    return 0;
-}
-
 static const char *escape_of(char c)
 {
     switch (c) {
@@ -47,7 +38,7 @@ static size_t put_character(struct lk_json_out *out, struct lk_str rest)
 {
     unsigned char c = (unsigned char)rest.ptr[0];
     const char *escape = escape_of(rest.ptr[0]);
-    size_t len = utf8_length(rest);
+    size_t len = lk_str_utf8_length(rest);
     char code[8];
 
     if (escape != NULL) {

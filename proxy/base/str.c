@@ -236,3 +236,33 @@ bool lk_str_is_utf8(struct lk_str s)
     }
     return true;
 }
+
+size_t lk_str_utf8_length(struct lk_str s)
+{
+    if (s.len == 0)
+        return 0;
+    return (unsigned char)s.ptr[0] < 0x80 ? 1 : utf8_sequence((const unsigned char *)s.ptr, s.len);
+}
+
+size_t lk_str_distance(struct lk_str a, struct lk_str b)
+{
+    size_t row[LK_STR_DISTANCE_MAX + 1];
+
+    if (a.len > LK_STR_DISTANCE_MAX || b.len > LK_STR_DISTANCE_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= b.len; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.len; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= b.len; j++) {
+            size_t above = row[j];
+            bool same = lk_ascii_lower((unsigned char)a.ptr[i - 1]) == lk_ascii_lower((unsigned char)b.ptr[j - 1]);
+
+            row[j] = LK_MIN(LK_MIN(row[j - 1], above) + 1, diagonal + (same ? 0 : 1));
+            diagonal = above;
+        }
+    }
+    return row[b.len];
+}

@@ -89,5 +89,11 @@ char *lk_str_dup(struct lk_str s);
 uint64_t lk_str_hash(struct lk_str s);
 /* The same over ASCII-lowered bytes. */
 uint64_t lk_str_ihash(struct lk_str s);
+/* How many letters must be put in, left out or changed to make one the other (Levenshtein), without regard to ASCII
+ * case. More than any real distance where a text is longer than LK_STR_DISTANCE_MAX. */
+#define LK_STR_DISTANCE_MAX 64
+size_t lk_str_distance(struct lk_str a, struct lk_str b);
+/* Length of the well-formed UTF-8 sequence at the start; 0: there is none. */
+size_t lk_str_utf8_length(struct lk_str s);
 /* Well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above U+10FFFF. */
 bool lk_str_is_utf8(struct lk_str s);

@@ -82,23 +82,13 @@ bool lk_baggage_maybe(const struct lk_headers *headers, struct lk_str key)
     return line != NULL;
 }
 
-/* Length of the UTF-8 sequence at the start, 0 where there is none. */
-static size_t sequence(struct lk_str s)
-{
-    for (size_t len = 1; len <= 4 && len <= s.len; len++) {
-        if (lk_str_is_utf8(lk_str(s.ptr, len)))
-            return len;
-    }
-    return 0;
-}
-
 static struct lk_str repair(struct lk_arena *arena, struct lk_str s)
 {
     static const char replacement[] = "\xef\xbf\xbd";
     char *out = lk_arena_alloc(arena, s.len * 3);
     size_t used = 0;
     while (s.len > 0) {
-        size_t len = sequence(s);
+        size_t len = lk_str_utf8_length(s);
         memcpy(out + used, len > 0 ? s.ptr : replacement, len > 0 ? len : 3);
         used += len > 0 ? len : 3;
         s = lk_str_drop(s, len > 0 ? len : 1);

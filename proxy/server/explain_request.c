@@ -197,39 +197,15 @@ static const struct member *find_member(const char *name)
     return NULL;
 }
 
-/* Levenshtein's, of short words; long ones are far from everything. */
-static unsigned distance(struct lk_str a, struct lk_str b)
-{
-    unsigned row[33];
-
-    if (a.len > 32 || b.len > 32)
-        return 100;
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned above = row[j];
-            bool same = lk_ascii_lower((unsigned char)a.ptr[i - 1]) == lk_ascii_lower((unsigned char)b.ptr[j - 1]);
-
-            row[j] = LK_MIN(LK_MIN(row[j], row[j - 1]) + 1, diagonal + (same ? 0u : 1u));
-            diagonal = above;
-        }
-    }
-    return row[b.len];
-}
-
 /* A word that holds the other whole is near too: "destination". */
 static const char *nearest(struct lk_str word)
 {
     const char *best = NULL;
-    unsigned least = 4;
+    size_t least = 4;
 
     for (size_t i = 0; i < LK_ARRAY_LEN(members); i++) {
         struct lk_str name = lk_str_from(members[i].name);
-        unsigned away = word.len >= 4 && lk_str_find(name, word) <= name.len ? 0 : distance(word, name);
+        size_t away = word.len >= 4 && lk_str_find(name, word) <= name.len ? 0 : lk_str_distance(word, name);
 
         if (away < least && away < word.len) {
             least = away;

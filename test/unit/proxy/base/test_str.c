@@ -192,3 +192,27 @@ LK_TEST(str, utf8_is_told_from_other_bytes)
     for (size_t i = 0; i < LK_ARRAY_LEN(utf8); i++)
         LK_CHECK_MSG(lk_str_is_utf8(lk_str_from(utf8[i].text)) == utf8[i].good, "row %zu", i);
 }
+
+LK_TEST(str, length_of_a_utf8_sequence_is_that_of_the_first_character)
+{
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("")), 0);
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("ab")), 1);
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("\xc3\xa9t")), 2);
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("\xe2\x82\xac.")), 3);
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("\xf0\x9f\x98\x80.")), 4);
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("\xe2\x82")), 0);
+    LK_CHECK_EQ_UINT(lk_str_utf8_length(LK_STR("\xa9")), 0);
+}
+
+LK_TEST(str, distance_counts_letters_put_in_left_out_or_changed)
+{
+    char longer[LK_STR_DISTANCE_MAX + 1];
+
+    memset(longer, 'a', sizeof(longer));
+    LK_CHECK_EQ_UINT(lk_str_distance(LK_STR("listener"), LK_STR("listener")), 0);
+    LK_CHECK_EQ_UINT(lk_str_distance(LK_STR("listner"), LK_STR("Listener")), 1);
+    LK_CHECK_EQ_UINT(lk_str_distance(LK_STR("kitten"), LK_STR("sitting")), 3);
+    LK_CHECK_EQ_UINT(lk_str_distance(LK_STR(""), LK_STR("abc")), 3);
+    LK_CHECK_EQ_UINT(lk_str_distance(lk_str(longer, LK_STR_DISTANCE_MAX), lk_str(longer, 1)), LK_STR_DISTANCE_MAX - 1);
+    LK_CHECK(lk_str_distance(lk_str(longer, sizeof(longer)), LK_STR("a")) == SIZE_MAX);
+}
