@@ -18,27 +18,11 @@ static bool leave(struct lk_lane_stream *stream, const struct lk_lane_boundary *
     return true;
 }
 
-static void stay(struct lk_lane_stream *stream)
-{
-    struct lk_lane_ask ask = {
-        .membership = &stream->settings->membership,
-        .table = stream->table,
-        .wall_us = stream->wall_us,
-        .connection = true,
-        .dry = stream->recorder != NULL,
-    };
-    struct lk_lane_selector *selector;
-
-    lk_lane_ask_mark(&ask, stream->requested);
-    selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
-    selector->recorder = stream->recorder;
-    stream->selector = selector;
-}
-
 bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *cluster)
 {
     const struct lk_lane_settings *settings = stream->settings;
     struct lk_lane_boundary boundary = lk_lane_boundary(&settings->config->egress, cluster->config);
+    struct lk_lane_ask ask = {.connection = true};
 
     if (LK_UNLIKELY(stream->recorder != NULL))
         lk_lane_recorder_boundary(stream->recorder, cluster->config->name, &boundary);
@@ -47,6 +31,6 @@ bool lk_lane_connection(struct lk_lane_stream *stream, struct lk_cluster_view *c
         return false;
     if (!boundary.mesh)
         return leave(stream, &boundary);
-    stay(stream);
+    lk_lane_stream_select(stream, &ask);
     return true;
 }

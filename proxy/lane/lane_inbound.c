@@ -220,8 +220,7 @@ static void take_off(struct lk_lane_stream *stream, const struct lk_headers *hea
 static void tell_application(struct lk_lane_stream *stream, struct lk_headers *headers)
 {
     if (stream->requested.len == 0) {
-        if (stream->seen.stands || stream->emitted)
-            lk_lane_stream_strip(stream, headers);
+        lk_lane_stream_strip(stream, headers);
         return;
     }
     lk_lane_stream_write(stream, stream->lane, headers);

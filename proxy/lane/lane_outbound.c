@@ -197,27 +197,14 @@ static bool leave(struct lk_lane_stream *stream, struct lk_headers *headers, con
 
 static void stay(struct lk_lane_stream *stream, struct lk_headers *headers)
 {
-    const struct lk_lane_settings *settings = stream->settings;
-    struct lk_lane_ask ask = {
-        .membership = &settings->membership,
-        .table = stream->table,
-        .budgets = &stream->worker->budgets,
-        .wall_us = stream->wall_us,
-        .dry = stream->recorder != NULL,
-    };
-    struct lk_lane_selector *selector;
+    struct lk_lane_ask ask = {.budgets = &stream->worker->budgets};
 
     /* the lane's own headers are for the application behind the next hop, which writes them anew */
     if (stream->requested.len > 0)
         lk_lane_stream_write(stream, NULL, headers);
-    else if (stream->seen.stands || stream->emitted)
+    else
         lk_lane_stream_strip(stream, headers);
-    ask.lane = stream->lane;
-    ask.unknown = stream->requested.len > 0 && stream->lane == NULL;
-    ask.shadow = lk_lane_name_is_shadow(stream->requested);
-    selector = lk_lane_selector_new(stream->arena, stream->info, &ask, lk_lane_stream_scopes(stream));
-    selector->recorder = stream->recorder;
-    stream->selector = selector;
+    lk_lane_stream_select(stream, &ask);
 }
 
 bool lk_lane_outbound(struct lk_lane_stream *stream, struct lk_headers *headers, struct lk_cluster_view *cluster)

@@ -188,14 +188,26 @@ void lk_lane_stream_write(struct lk_lane_stream *stream, const struct lk_lane *e
 {
     size_t count = emit != NULL ? emit->emit_count : 0;
 
-    if (stream->requested.len == 0) {
-        lk_lane_stream_strip(stream, headers);
-        return;
-    }
     lk_carriers_write(stream->settings->carriers, emit_names(stream), &stream->seen, stream->requested,
                       count > 0 ? emit->emit : NULL, count, headers);
     stream->seen = (struct lk_mark){.stands = true};
     stream->emitted = count > 0;
+}
+
+void lk_lane_stream_select(struct lk_lane_stream *stream, struct lk_lane_ask *ask)
+{
+    struct lk_lane_selector *selector;
+
+    ask->membership = &stream->settings->membership;
+    ask->table = stream->table;
+    ask->wall_us = stream->wall_us;
+    ask->dry = stream->recorder != NULL;
+    ask->lane = stream->lane;
+    ask->unknown = stream->requested.len > 0 && stream->lane == NULL;
+    ask->shadow = lk_lane_name_is_shadow(stream->requested);
+    selector = lk_lane_selector_new(stream->arena, stream->info, ask, lk_lane_stream_scopes(stream));
+    selector->recorder = stream->recorder;
+    stream->selector = selector;
 }
 
 void lk_lane_stream_stripped(struct lk_lane_stream *stream, struct lk_str name)

@@ -112,8 +112,11 @@ bool lk_lane_stream_request(struct lk_lane_stream *stream, struct lk_str name, e
 void lk_lane_stream_read(struct lk_lane_stream *stream, const struct lk_headers *headers);
 /* Removes every mark and emitted header; whether there was any. */
 bool lk_lane_stream_strip(struct lk_lane_stream *stream, struct lk_headers *headers);
-/* Writes the requested lane's mark, or strips where there is none. emit: the lane whose headers go with it, or NULL. */
+/* Writes the requested lane's mark; there is one. emit: the lane whose headers go with it, or NULL. */
 void lk_lane_stream_write(struct lk_lane_stream *stream, const struct lk_lane *emit, struct lk_headers *headers);
+/* Sets who chooses the host in a cluster of the mesh, by the lane that was requested. Of ask budgets and connection are
+ * given. */
+void lk_lane_stream_select(struct lk_lane_stream *stream, struct lk_lane_ask *ask);
 /* A mark was taken off: counted, and LX. */
 void lk_lane_stream_stripped(struct lk_lane_stream *stream, struct lk_str name);
 
