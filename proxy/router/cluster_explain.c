@@ -31,19 +31,6 @@ static void tell_breaker(struct lk_explain *explain, struct lk_note *step, const
     }
 }
 
-static const char *type_name(enum lk_discovery_type type)
-{
-    static const char *const names[] = {
-        [LK_CLUSTER_STATIC] = "STATIC",
-        [LK_CLUSTER_STRICT_DNS] = "STRICT_DNS",
-        [LK_CLUSTER_LOGICAL_DNS] = "LOGICAL_DNS",
-        [LK_CLUSTER_EDS] = "EDS",
-        [LK_CLUSTER_ORIGINAL_DST] = "ORIGINAL_DST",
-    };
-
-    return names[type];
-}
-
 static const char *balancer_name(enum lk_lb_policy policy)
 {
     static const char *const names[] = {
@@ -76,7 +63,7 @@ void lk_explain_cluster(struct lk_explain *explain, const struct lk_cluster_view
                                            LK_STR_ARG(config->name), view->set != NULL ? view->set->count : 0);
 
     lk_note_text(explain, step, "name", config->name);
-    lk_note_text(explain, step, "type", lk_str_from(type_name(config->type)));
+    lk_note_text(explain, step, "type", lk_str_from(lk_discovery_type_name(config->type)));
     lk_note_text(explain, step, "lb_policy", lk_str_from(balancer_name(config->lb)));
     lk_note_bool(explain, step, "subsets", view->cluster->subsets != NULL);
     lk_note_text(explain, step, "protocol", lk_str_from(protocol_name(config->protocol)));

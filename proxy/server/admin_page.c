@@ -240,11 +240,6 @@ static size_t count_healthy(const struct lk_host_set *hosts)
 
 static void put_cluster(struct lk_admin_request *request, struct lk_cluster *cluster)
 {
-    static const char *const types[] = {[LK_CLUSTER_STATIC] = "STATIC",
-                                        [LK_CLUSTER_STRICT_DNS] = "STRICT_DNS",
-                                        [LK_CLUSTER_LOGICAL_DNS] = "LOGICAL_DNS",
-                                        [LK_CLUSTER_EDS] = "EDS",
-                                        [LK_CLUSTER_ORIGINAL_DST] = "ORIGINAL_DST"};
     struct lk_host_set *hosts = lk_cluster_hosts(cluster);
     uint64_t total = lk_stats_value(cluster->stats, LK_CLUSTER_RQ_TOTAL);
     uint64_t errors = lk_stats_value(cluster->stats, LK_CLUSTER_RQ_5XX);
@@ -252,7 +247,7 @@ static void put_cluster(struct lk_admin_request *request, struct lk_cluster *clu
 
     put_text(request, "<tr><td>");
     put_html(request, cluster->config->name);
-    lk_admin_printf(request, "<td>%s<td>", types[cluster->config->type]);
+    lk_admin_printf(request, "<td>%s<td>", lk_discovery_type_name(cluster->config->type));
     put_hosts(request, hosts);
     lk_admin_printf(request, "<td class='n%s'>%zu of %zu<td class=n>%" PRIu64 "<td class=n>",
                     healthy < count || (count == 0 && cluster->config->type != LK_CLUSTER_ORIGINAL_DST) ? " bad" : "",

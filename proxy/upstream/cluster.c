@@ -25,6 +25,19 @@ struct lk_clusters *lk_clusters_new(const struct lk_clusters_options *options)
     return clusters;
 }
 
+const char *lk_discovery_type_name(enum lk_discovery_type type)
+{
+    static const char *const names[] = {
+        [LK_CLUSTER_STATIC] = "STATIC",
+        [LK_CLUSTER_STRICT_DNS] = "STRICT_DNS",
+        [LK_CLUSTER_LOGICAL_DNS] = "LOGICAL_DNS",
+        [LK_CLUSTER_EDS] = "EDS",
+        [LK_CLUSTER_ORIGINAL_DST] = "ORIGINAL_DST",
+    };
+
+    return names[type];
+}
+
 void lk_cluster_unref(struct lk_cluster *cluster)
 {
     if (!lk_ref_put(&cluster->ref))

@@ -27,6 +27,9 @@ struct lk_clusters;
 struct lk_subset_policy; /* subset.h */
 struct lk_shadow_budget; /* shadow_budget.h */
 
+/* "STRICT_DNS" */
+const char *lk_discovery_type_name(enum lk_discovery_type type);
+
 /* Shared by all loops; lives as long as anyone uses it. */
 struct lk_cluster {
     struct lk_ref ref;
